@@ -29,7 +29,7 @@ pairs(void **state)
 		{ "a key without blank", "a=b", "k=\"a=b\"" },
 		{ "quote", "a\" customer=\"evil", "k=\"a\\\" customer\\x3d\\\"evil\"" },
 		{ "backslash", "a\\", "k=\"a\\\\\"" },
-		{ "backslash and quote", "a\\\" b=c", "k=\"a\\\\\\\" b=c\"" },
+		{ "backslash and quote", "a\\\" b=c", "k=\"a\\\\\\\" b\\x3dc\"" },
 		{ "new line", "a\nb", "k=\"a\\x0ab\"" },
 		{ "escape as text", "a\\x0a", "k=\"a\\\\x0a\"" },
 		{ "terminal", "\x1b[2J", "k=\"\\x1b[2J\"" },
