@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the Gatepost authors */
+/*
+ * conf_table - every setting, one row each: path, default, what is allowed, what it is
+ * for, whether a reload applies it, and the field in struct conf that it fills.
+ *
+ * The parser, `gatepost -t -v`, the sample file and gatepost.conf.5 are fed by or checked
+ * against these rows (t/unit/test_conf_docs.sh). A new setting is a row here and a field in conf.h;
+ * the rows stand in the order of the sample file and the manual page.
+ * Defaults are written as in the file and read by the same readers.
+ */
+#include "lib/conf_private.h"
+
+#include <string.h>
+
+#include "lib/banned.h"
+
+#define FIXED false
+#define RELOAD true
+
+#define AT(field) offsetof(struct conf, field)
+
+/* ROW(path, type, default, allowed, reloadable, help) { the rest of struct conf_rule } */
+#define ROW(path, type, def, allowed, reload, help) .row = { path, type, def, allowed, help, reload, false }
+#define EXAMPLE(path, type, def, allowed, reload, help) \
+	.row = { path, type, def, allowed, help, reload, true }
+
+#define SECOND UINT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define DAY (24 * 60 * MINUTE)
+
+#define ACTIONS "accept, tag, slow, hold, defer or reject"
+#define MODES "enforce or monitor"
+#define HEADER "a header name of your own, such as X-Example"
+#define NETWORKS "addresses and prefixes such as 192.0.2.0/24"
+#define TABLE "TYPE:/absolute/path such as file:/etc/gatepost/NAME, or \"\" for none"
+#define KINDS "bulk, webshell, desktop, library, newsletter, list, crm; with " ACTIONS
+
+#define MODE_ROW(path, field, help) \
+	{ ROW(path, "word", "\"enforce\"", MODES, RELOAD, help), .type = &conf_type_word, .at = AT(field), \
+	    .words = conf_words_mode }
+#define ACTION_ROW(path, field, def, help) \
+	{ ROW(path, "word", def, ACTIONS, RELOAD, help), .type = &conf_type_word, .at = AT(field), \
+	    .words = conf_words_action }
+#define TABLE_ROW(path, field, help) \
+	{ EXAMPLE(path, "table", "\"\"", TABLE, RELOAD, help), .type = &conf_type_text, .at = AT(field), \
+	    .check = conf_check_table }
+#define TEXT_ROW(path, field, type_text, def, allowed, reload, help, how) \
+	{ ROW(path, type_text, def, allowed, reload, help), .type = &conf_type_text, .at = AT(field), \
+	    .check = how }
+
+static const struct conf_rule main_rules[] = {
+	{ ROW("listen", "list", "\"unix:/run/gatepost/milter.sock\"",
+	    "unix:/absolute/path, inet:PORT@ADDRESS, inet6:PORT@ADDRESS or fd:N", FIXED,
+	    "sockets where the MTA reaches the milter"),
+	    .type = &conf_type_texts, .at = AT(listen), .least = 1, .most = 16, .check = conf_check_listen },
+	TEXT_ROW("listen_mode", listen_mode, "text", "\"0660\"", "four octal digits such as 0660", FIXED,
+	    "permissions of unix sockets in listen", conf_check_octal),
+	TEXT_ROW("listen_group", listen_group, "text", "\"\"", "a group, or \"\" for the user's own", FIXED,
+	    "group of unix sockets in listen: the MTA's", conf_check_account),
+	TEXT_ROW("api", api, "text", "\"unix:/run/gatepost/api.sock\"",
+	    "unix:/absolute/path of at most 107 bytes", FIXED,
+	    "socket of gatepostctl and of scripts", conf_check_socket),
+	{ ROW("api_allow", "list", "[ \"root\" ]", "user names, and groups as @GROUP", RELOAD,
+	    "who may use the api socket"),
+	    .type = &conf_type_texts, .at = AT(api_allow), .least = 0, .most = 64,
+	    .check = conf_check_allow },
+	TEXT_ROW("user", user, "text", "\"gatepost\"", "a user name, or \"\" to stay who started it", FIXED,
+	    "user to run as", conf_check_account),
+	TEXT_ROW("relay", relay, "text", "\"\"",
+	    "1 to 64 printable characters without blanks, or \"\" for the host name", FIXED,
+	    "this relay's name in alerts and in the record of who did what", conf_check_relay),
+	MODE_ROW("mode", mode, "monitor: judge, count, log and alert, but let everything pass"),
+	{ ROW("drain", "duration", "\"20s\"", "a time from 0s to 10m", RELOAD,
+	    "how long a stop waits for open sessions"),
+	    .type = &conf_type_duration, .at = AT(drain), .least = 0, .most = 10 * MINUTE },
+	TEXT_ROW("tag_header", tag_header, "header", "\"X-Gatepost-Tag\"", HEADER, RELOAD,
+	    "header that the action tag adds", conf_check_header),
+	TEXT_ROW("slow_header", slow_header, "header", "\"X-Gatepost-Lane\"", HEADER, RELOAD,
+	    "header that the action slow adds", conf_check_header),
+
+	TEXT_ROW("log.facility", log.facility, "text", "\"mail\"", "a syslog facility such as mail or local0",
+	    RELOAD, "facility of the log", conf_check_facility),
+	TEXT_ROW("log.socket", log.socket, "path", "\"/dev/log\"", "an absolute path", RELOAD,
+	    "socket of the syslog daemon", conf_check_path),
+	{ ROW("log.level", "word", "\"info\"", "error, warning, notice, info or debug", RELOAD,
+	    "least important lines to log"),
+	    .type = &conf_type_choice, .at = AT(log.level), .words = conf_words_level },
+
+	TEXT_ROW("store.type", store.type, "text", "\"memory\"", "memory", FIXED,
+	    "where windows and suspensions are kept",
+	    conf_check_store),
+	TEXT_ROW("store.file", store.file, "path", "\"/var/lib/gatepost/state.db\"", "an absolute path",
+	    FIXED, "file for what must outlive a restart", conf_check_path),
+	{ ROW("store.memory", "size", "\"256M\"", "a size from 1M to 64G", FIXED,
+	    "most memory that windows may use"),
+	    .type = &conf_type_size, .at = AT(store.memory), .least = UINT64_C(1) << 20,
+	    .most = UINT64_C(64) << 30 },
+	{ ROW("store.budget", "duration", "\"50ms\"", "a time from 1ms to 10s", RELOAD,
+	    "longest that a message waits for the store"),
+	    .type = &conf_type_duration, .at = AT(store.budget), .least = 1, .most = 10 * SECOND },
+
+	TABLE_ROW("tables.accounts", tables.accounts, "login -> customer"),
+	TABLE_ROW("tables.networks", tables.networks, "client address -> customer"),
+	TABLE_ROW("tables.users", tables.users, "local user or uid -> customer"),
+	TABLE_ROW("tables.domains", tables.domains, "domain, .sub.domain or address -> customer"),
+	TABLE_ROW("tables.customers", tables.customers, "customer -> plan=... since=... name=\"...\""),
+	TABLE_ROW("tables.also", tables.also, "customer or account -> foreign addresses it may use as well"),
+
+	{ ROW("identity.sources", "list", "[ \"login\", \"network\" ]", "login, network", RELOAD,
+	    "how a sender is known; the first that knows wins"),
+	    .type = &conf_type_texts, .at = AT(identity.sources), .least = 1, .most = 8,
+	    .check = conf_check_source },
+	{ ROW("identity.unidentified", "word", "\"reject\"", "reject, defer, accept or hold", RELOAD,
+	    "action when no source knows the sender"),
+	    .type = &conf_type_word, .at = AT(identity.unidentified), .words = conf_words_unidentified },
+	ACTION_ROW("identity.unsure", identity.unsure, "\"defer\"", "action when a table cannot answer"),
+	{ ROW("identity.relays", "list", "[ \"127.0.0.1\", \"::1\" ]", NETWORKS, RELOAD,
+	    "our own hosts: no customers, may send bounces and local mail"),
+	    .type = &conf_type_texts, .at = AT(identity.relays), .least = 0, .most = CONF_LIST_MAX,
+	    .check = conf_check_network },
+	MODE_ROW("identity.mode", identity.mode, "monitor: unknown senders pass"),
+
+	MODE_ROW("suspension.mode", suspension.mode, "monitor: suspended senders pass"),
+
+	ACTION_ROW("ownership.return_path", ownership.return_path, "\"reject\"",
+	    "action for a return-path that is not the customer's"),
+	ACTION_ROW("ownership.from", ownership.from, "\"reject\"",
+	    "action for a From mailbox that is not the customer's"),
+	ACTION_ROW("ownership.sender", ownership.sender, "\"reject\"",
+	    "action for a Sender mailbox that is not the customer's"),
+	ACTION_ROW("ownership.unsure", ownership.unsure, "\"defer\"", "action when a table cannot answer"),
+	{ ROW("ownership.subdomains", "boolean", "true", "true or false", RELOAD,
+	    "the owner of a domain owns what is below it"),
+	    .type = &conf_type_bool, .at = AT(ownership.subdomains) },
+	MODE_ROW("ownership.mode", ownership.mode, "monitor: foreign senders pass"),
+
+	TEXT_ROW("trace.customer.header", trace.customer.header, "header", "\"X-Customer-ID\"", HEADER,
+	    RELOAD, "header that names the customer", conf_check_header),
+	{ ROW("trace.customer.form", "word", "\"plain\"", "plain or off", RELOAD,
+	    "how the customer is named"),
+	    .type = &conf_type_word, .at = AT(trace.customer.form), .words = conf_words_form },
+	TEXT_ROW("trace.submitter.header", trace.submitter.header, "header", "\"X-Form-Submitter-IP\"",
+	    HEADER, RELOAD,
+	    "header that names the visitor who filled in a form", conf_check_header),
+	{ ROW("trace.submitter.form", "word", "\"plain\"", "plain or off", RELOAD,
+	    "how the visitor is named"),
+	    .type = &conf_type_word, .at = AT(trace.submitter.form), .words = conf_words_form },
+	{ ROW("trace.forged", "word", "\"tag\"", "accept, tag, hold or reject", RELOAD,
+	    "action for a message that came with one of these headers"),
+	    .type = &conf_type_word, .at = AT(trace.forged), .words = conf_words_forged },
+	{ ROW("trace.strip", "list", "[]", HEADER, RELOAD, "further headers to remove"),
+	    .type = &conf_type_texts, .at = AT(trace.strip), .least = 0, .most = 64,
+	    .check = conf_check_header },
+	MODE_ROW("trace.mode", trace.mode, "monitor: what trace.forged says is only told"),
+
+	{ ROW("submitter.trusted", "list", "[ \"127.0.0.1\", \"::1\" ]", NETWORKS, RELOAD,
+	    "web hosts whose submitter.header is believed"),
+	    .type = &conf_type_texts, .at = AT(submitter.trusted), .least = 0, .most = CONF_LIST_MAX,
+	    .check = conf_check_network },
+	TEXT_ROW("submitter.header", submitter.header, "header", "\"X-Originating-IP\"",
+	    HEADER ", or \"\" for none", RELOAD,
+	    "header in which a web host names the visitor", conf_check_header_or_none),
+	{ ROW("submitter.remove", "boolean", "true", "true or false", RELOAD,
+	    "remove submitter.header from what leaves"),
+	    .type = &conf_type_bool, .at = AT(submitter.remove) },
+
+	TEXT_ROW("mailers.signatures", mailers.signatures, "path", "\"/etc/gatepost/signatures.conf\"",
+	    "an absolute path, or \"\" to look for no mailers", RELOAD, "what mailing software looks like",
+	    conf_check_path_or_none),
+	TEXT_ROW("mailers.header", mailers.header, "header", "\"X-Bulk-Mailer\"", HEADER ", or \"\" for none",
+	    RELOAD, "header that names the software", conf_check_header_or_none),
+	{ ROW("mailers.first_seen", "word", "\"alert\"", "alert or off", RELOAD,
+	    "tell the desk when a customer uses a mailer for the first time"),
+	    .type = &conf_type_word_bool, .at = AT(mailers.first_seen_alert),
+	    .words = conf_words_first_seen },
+	{ ROW("mailers.actions", "group", "{ bulk = \"tag\"; webshell = \"hold\"; }", KINDS, RELOAD,
+	    "action for each kind of mailer; kinds not named are accepted"),
+	    .type = &conf_type_actions, .at = 0, .most = 32 },
+	MODE_ROW("mailers.mode", mailers.mode, "monitor: what mailers.actions says is only told"),
+
+	{ EXAMPLE("limits", "list", "( )",
+	    "a list of at most 64 groups: ( { name = ...; per = ...; ... }, ... )", RELOAD,
+	    "what may be sent in which time"),
+	    .type = &conf_type_limits, .at = 0, .most = CONF_LIMITS_MAX, .members = &conf_table_limit },
+	MODE_ROW("limits_mode", limits_mode, "monitor: all limits count and tell, and refuse nothing"),
+	ACTION_ROW("limits_unsure", limits_unsure, "\"defer\"", "action when the store cannot answer"),
+	{ EXAMPLE("plans", "group", "{ }",
+	    "a group of at most 256 plans: { NAME = [ \"250/1h\", \"2000/1d\" ]; ... }", RELOAD,
+	    "ceilings for limits that go by plan"),
+	    .type = &conf_type_plans, .at = 0, .most = 256 },
+	TEXT_ROW("default_plan", default_plan, "text", "\"standard\"", "the name of one of plans", RELOAD,
+	    "plan of a customer for whom tables.customers names none", conf_check_name),
+	{ EXAMPLE("probation.days", "number", "0", "0 to 3650; 0 = off", RELOAD,
+	    "how long a customer is new"),
+	    .type = &conf_type_number, .at = AT(probation.days), .least = 0, .most = 3650 },
+	{ EXAMPLE("probation.plan", "text", "\"\"", "the name of one of plans", RELOAD,
+	    "plan of a new customer"),
+	    .type = &conf_type_text, .at = AT(probation.plan), .check = conf_check_name_or_none },
+
+	{ ROW("alerts.warn_at", "number", "80", "1 to 99 per cent; 0 = off", RELOAD,
+	    "part of a ceiling that brings a warning"),
+	    .type = &conf_type_number, .at = AT(alerts.warn_at), .least = 0, .most = 99 },
+	{ ROW("alerts.repeat", "duration", "\"15m\"", "a time from 1s to 30d", RELOAD,
+	    "one alert an incident in this time"),
+	    .type = &conf_type_duration, .at = AT(alerts.repeat), .least = SECOND, .most = 30 * DAY },
+	TEXT_ROW("alerts.syslog.facility", alerts.facility, "text", "\"mail\"",
+	    "a syslog facility such as mail or local0", RELOAD,
+	    "facility of alerts", conf_check_facility),
+	{ EXAMPLE("alerts.escalate", "list", "( )",
+	    "a list of at most 32 groups: ( { when = ...; times = ...; ... }, ... )", RELOAD,
+	    "what suspends by itself when it happens again and again"),
+	    .type = &conf_type_escalate, .at = 0, .most = 32, .members = &conf_table_escalation },
+};
+
+#undef AT
+#define AT(field) offsetof(struct conf_limit, field)
+
+static const struct conf_rule limit_rules[] = {
+	{ ROW("limits[].name", "text", "", "1 to 32 characters of a-z 0-9 -, each name once", RELOAD,
+	    "name in replies, alerts and gatepostctl"),
+	    .type = &conf_type_text, .at = AT(name), .check = conf_check_name },
+	{ ROW("limits[].per", "list", "",
+	    "1 to 4 of customer, account, client, submitter, return-path, recipient-domain, mailer, everyone",
+	    RELOAD, "whose units are counted together"),
+	    .type = &conf_type_per, .at = 0, .words = conf_words_per },
+	{ ROW("limits[].when.mailer", "list", "[]", "kinds or names of mailers", RELOAD,
+	    "only messages of these mailers"),
+	    .type = &conf_type_texts, .at = AT(when_mailer), .least = 0, .most = 64,
+	    .check = conf_check_mailer },
+	{ ROW("limits[].when.sender", "word", "\"any\"", "any, null or not-null", RELOAD,
+	    "only messages with such a return-path"),
+	    .type = &conf_type_word, .at = AT(when_null_sender), .words = conf_words_sender },
+	{ ROW("limits[].count", "word", "",
+	    "messages, recipients, external-recipients, bytes, distinct-recipients, networks or refusals",
+	    RELOAD, "what is counted"),
+	    .type = &conf_type_word, .at = AT(count), .words = conf_words_count },
+	{ ROW("limits[].ceilings", "list", "", "\"plan\", or 1 to 4 of COUNT/WINDOW such as 500/1h", RELOAD,
+	    "how many in which time"),
+	    .type = &conf_type_ceilings, .at = 0 },
+	{ ROW("limits[].action", "text", "\"defer\"", "tag, slow, hold, defer, reject or \"suspend TIME\"",
+	    RELOAD, "what happens to what does not fit"),
+	    .type = &conf_type_limit_action, .at = 0, .words = conf_words_limit_action },
+	MODE_ROW("limits[].mode", mode, "monitor: this limit counts and tells, and refuses nothing"),
+};
+
+#undef AT
+#define AT(field) offsetof(struct conf_escalation, field)
+
+static const struct conf_rule escalation_rules[] = {
+	{ ROW("alerts.escalate[].when", "text", "",
+	    "identity, suspension, ownership, trace, mailer, limit, or a code such as ownership.from", RELOAD,
+	    "what must happen"),
+	    .type = &conf_type_text, .at = AT(when), .check = conf_check_when },
+	{ ROW("alerts.escalate[].times", "number", "", "1 to 1000000", RELOAD, "how often"),
+	    .type = &conf_type_number, .at = AT(times), .least = 1, .most = 1000000 },
+	{ ROW("alerts.escalate[].within", "duration", "", "a time from 1s to 366d", RELOAD, "in which time"),
+	    .type = &conf_type_duration, .at = AT(within), .least = SECOND, .most = LIMIT_LENGTH_MAX },
+	{ ROW("alerts.escalate[].action", "text", "", "\"suspend account TIME\" or \"suspend customer TIME\"",
+	    RELOAD, "what is done then"),
+	    .type = &conf_type_suspend, .at = 0 },
+};
+
+#define COUNT(rules) (sizeof(rules) / sizeof((rules)[0]))
+
+const struct conf_table conf_table_main = { "", main_rules, COUNT(main_rules) };
+const struct conf_table conf_table_limit = { "limits[].", limit_rules, COUNT(limit_rules) };
+const struct conf_table conf_table_escalation = { "alerts.escalate[].", escalation_rules,
+	COUNT(escalation_rules) };
+
+_Static_assert(COUNT(main_rules) <= CONF_RULES_MAX, "struct conf_holder has a place for each");
+
+size_t
+conf_table_find(const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < conf_table_main.n; i++)
+		if (strcmp(main_rules[i].row.path, path) == 0)
+			return i;
+	return SIZE_MAX;
+}
+
+const struct conf_row *
+conf_row(size_t n)
+{
+	static const struct conf_table *const tables[] = { &conf_table_main, &conf_table_limit,
+		&conf_table_escalation };
+	size_t i;
+
+	for (i = 0; i < COUNT(tables); i++) {
+		if (n < tables[i]->n)
+			return &tables[i]->rules[n].row;
+		n -= tables[i]->n;
+	}
+	return NULL;
+}
