@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the Gatepost authors */
+/*
+ * identity - which account, which customer?
+ *
+ * Sources in the order of identity.sources, the first that knows wins: the SASL login in the accounts
+ * table, the client's address in the networks table. Never the return-path or From: who can choose his
+ * key can choose someone else's. Writes the identity part of the facts; every later check builds on it.
+ */
+#include "milter/check.h"
+
+#include <string.h>
+
+#include "lib/str.h"
+#include "milter/customer.h"
+#include "milter/prefixes.h"
+
+#include "lib/banned.h"
+
+#define NAME_MAX_BYTES 128	/* of a customer or account name */
+
+static enum check_answer identity_run(void *state, enum stage stage, struct message *m, struct err *e);
+static void *identity_init(const struct services *s, const struct table_report *report, bool *ok);
+static void identity_free(void *state);
+
+static unsigned
+identity_needs(const void *state, const struct conf *c)
+{
+	(void)state;
+	return c->identity.login ? NEED_LOGIN : 0;
+}
+
+static enum conf_mode
+identity_mode(const struct conf *c)
+{
+	return c->identity.mode;
+}
+
+static enum conf_action
+identity_unsure(const struct conf *c)
+{
+	return c->identity.unsure;
+}
+
+const struct check check_identity = {
+	.name = "identity",
+	.summary = "which account, which customer",
+	.stages = 1u << STAGE_MAIL,
+	.init = identity_init,
+	.needs = identity_needs,
+	.run = identity_run,
+	.free = identity_free,
+	.mode = identity_mode,
+	.unsure = identity_unsure,
+};
+
+static void *
+identity_init(const struct services *s, const struct table_report *report, bool *ok)
+{
+	(void)report;
+	(void)ok;
+	return prefixes_new(&s->conf->identity.relays);
+}
+
+static void
+identity_free(void *state)
+{
+	prefixes_free(state);
+}
+
+/* A table's answer "CUSTOMER [ACCOUNT]": names are printable and short, so that they can be keys, headers and log values. */
+static int
+read_owner(struct facts *f, const char *value, const char *account, struct err *e)
+{
+	size_t n = strcspn(value, " \t"), i;
+	const char *rest = value + n + strspn(value + n, " \t");
+
+	if (n == 0 || n > NAME_MAX_BYTES || strlen(rest) > NAME_MAX_BYTES || strpbrk(rest, " \t") != NULL)
+		return err_set(e, ERR_INPUT, "\"%.80s\" is not CUSTOMER or CUSTOMER ACCOUNT", value);
+	for (i = 0; value[i] != '\0'; i++)
+		if ((unsigned char)value[i] < 0x20 || (unsigned char)value[i] > 0x7e)
+			return err_set(e, ERR_INPUT, "customer names are printable ASCII");
+	f->customer = str_lower(arena_strndup(f->arena, value, n));
+	f->account = str_lower(arena_strdup(f->arena, *rest == '\0' ? account : rest));
+	f->class = CLASS_CUSTOMER;
+	return 1;
+}
+
+static int
+look_up(struct message *m, struct table *t, const char *key, const char *account, struct err *e)
+{
+	const char *value;
+	int r = table_lookup(t, key, m->facts.arena, m->deadline, &value, e);
+
+	return r == 1 ? read_owner(&m->facts, value, account, e) : r;
+}
+
+/* SASL back ends differ in what case they report (Dovecot lowers, Cyrus does not): one account must have one name. */
+static int
+by_login(struct message *m, struct err *e)
+{
+	char *login;
+
+	if (m->facts.login == NULL || strlen(m->facts.login) > 320)
+		return 0;
+	login = str_lower(arena_strdup(m->facts.arena, m->facts.login));
+	return look_up(m, m->services->accounts, login, login, e);
+}
+
+static int
+by_network(struct message *m, struct err *e)
+{
+	if (m->facts.client.bits == 0)
+		return 0;
+	return look_up(m, m->services->networks, m->facts.client_text, m->facts.client_text, e);
+}
+
+static int
+find_owner(struct message *m, struct err *e)
+{
+	const struct conf_strings *sources = &m->services->conf->identity.sources;
+	size_t i;
+	int r;
+
+	for (i = 0; i < sources->n; i++) {
+		r = strcmp(sources->at[i], "login") == 0 ? by_login(m, e) : by_network(m, e);
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+static void
+find_bad_customer(struct message *m, const char *problem)
+{
+	static const struct alert_event plain = { .severity = "warning" };
+	struct finding f = { .code = "identity.customer", .action = CONF_ACCEPT, .desk = problem, .event = &plain };
+
+	f.subject = m->facts.customer;
+	check_find(m, &check_identity, &f);
+}
+
+/* The plan decides ceilings. A customer that the customers table does not know gets the default plan. */
+static int
+read_plan(struct message *m, struct err *e)
+{
+	struct facts *f = &m->facts;
+	struct customer c;
+
+	if (customer_read(m->services, f->customer, f->began, f->arena, m->deadline, &c, e) < 0)
+		return -1;
+	if (c.problem != NULL)
+		find_bad_customer(m, c.problem);
+	f->plan = c.plan;
+	f->probation = c.probation;
+	return 1;
+}
+
+static void
+find_unknown(struct message *m)
+{
+	struct finding f = { .code = "identity.unknown", .status = "7.1",
+	    .reply = "sender not identified; log in (SMTP AUTH) or ask your provider to register this host" };
+
+	f.action = m->services->conf->identity.unidentified;
+	f.desk = m->facts.login != NULL ?
+	    arena_printf(m->facts.arena, "login %.100s is in no table, nor is the client's address", m->facts.login) :
+	    "no login, and the client's address is in no table";
+	check_find(m, &check_identity, &f);
+}
+
+static enum check_answer
+identity_run(void *state, enum stage stage, struct message *m, struct err *e)
+{
+	int r;
+
+	(void)stage;
+	r = find_owner(m, e);
+	if (r == 1)
+		r = read_plan(m, e);
+	if (r < 0)
+		return CHECK_UNSURE;
+	if (r == 1)
+		return CHECK_DONE;
+	/* Bounces that our own relays write belong to nobody; anyone else's null return-path is just unidentified. */
+	if (m->facts.sender_ok && m->facts.return_path.null && m->facts.login == NULL &&
+	    (m->facts.local || prefixes_have(state, &m->facts.client)))
+		m->facts.class = CLASS_BOUNCE;
+	else
+		find_unknown(m);
+	return CHECK_DONE;
+}

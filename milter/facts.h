@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the Gatepost authors */
+#ifndef MILTER_FACTS_H
+#define MILTER_FACTS_H
+/*
+ * facts - what is known of this message, growing stage by stage.
+ *
+ * Facts are only added, never changed. Who writes which part:
+ *   envelope and headers   session.c (or explain, from a file); facts_settle() reads From and Sender
+ *   identity               check_identity.c
+ *   mailer                 check_mailer.c
+ *   submitter              check_submitter.c
+ * All others read. All strings live in the message's arena, those of the connection in the session.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/arena.h"
+#include "lib/mail.h"
+#include "lib/net.h"
+
+enum stage { STAGE_MAIL, STAGE_END };	/* when checks run; facts of RCPT and headers are there at STAGE_END */
+
+struct header {
+	const char *name;
+	const char *value;	/* as the MTA hands it over: folds as "\n" and white space */
+};
+
+enum facts_class { CLASS_UNKNOWN, CLASS_CUSTOMER, CLASS_BOUNCE };
+const char *facts_class_text(enum facts_class c);
+
+enum facts_quality { QUALITY_NONE, QUALITY_SMTP, QUALITY_APP };
+const char *facts_quality_text(enum facts_quality q);
+
+struct facts {
+	struct arena *arena;
+
+	/* connection: written once a session */
+	struct net_addr client;
+	char client_text[NET_TEXT];
+	bool local;			/* did not come over SMTP: sendmail(1), pickup */
+
+	/* envelope, written at MAIL and RCPT */
+	const char *transaction;	/* our own id, from MAIL on */
+	const char *queue_id;		/* NULL until the MTA tells it */
+	uint64_t began;			/* clock_now() at MAIL */
+	const char *login;		/* SASL login as the MTA says it, NULL without AUTH */
+	const char *sender;		/* MAIL argument as it came */
+	bool sender_ok;			/* it is one address: return_path is set */
+	struct mail_address return_path;
+	const char **recipients;	/* without angle brackets, lower case; sorted, no duplicates from STAGE_END on */
+	size_t n_recipients, recipients_space;
+	uint64_t bytes;			/* body and headers seen; only when a limit counts bytes */
+
+	/* headers, in the order of the message */
+	struct header *headers;
+	size_t n_headers, headers_space;
+	bool cut;			/* more headers or recipients than the bounds below */
+	const char *message_id;		/* first Message-ID, trimmed; NULL */
+
+	/* identity */
+	enum facts_class class;
+	const char *account;		/* lower case; NULL when unknown */
+	const char *customer;		/* NULL when unknown */
+	const char *plan;		/* effective plan, probation applied; NULL when none */
+	bool probation;
+
+	/* every mailbox of every From field, and of Sender: read by facts_settle before STAGE_END */
+	struct mail_address *from;
+	size_t n_from;
+	unsigned from_fields, sender_fields;
+	const char *from_why, *sender_why;	/* a field that cannot be read without doubt: why; else NULL */
+	struct mail_address *sender_box;
+	size_t n_sender_box;
+
+	/* submitter */
+	const char *submitter;		/* address as text, NULL when none */
+	struct net_addr submitter_addr;
+	enum facts_quality quality;
+
+	/* mailer */
+	const char *mailer, *mailer_kind;
+};
+
+#define FACTS_HEADERS_MAX 5000u
+#define FACTS_RECIPIENTS_MAX 50000u
+#define FACTS_FROM_FIELDS_MAX 20u	/* more From fields than this are not read: the message is not owned */
+
+/* Begins a message: clears all but the connection's facts; the arena is taken over from then on. */
+void facts_begin(struct facts *f, struct arena *take_arena);
+/* Ends it: frees the arena; the connection's facts stay. Safe to call twice. */
+void facts_end(struct facts *f);
+void facts_set_client(struct facts *f, const struct net_addr *client);
+/* Parses and keeps the MAIL argument. */
+void facts_set_sender(struct facts *f, const char *argument);
+void facts_set_login(struct facts *f, const char *login);
+/* Past a bound nothing more is kept and facts_over() is true: the message is deferred. */
+void facts_add_recipient(struct facts *f, const char *argument);
+void facts_add_header(struct facts *f, const char *name, const char *value);
+bool facts_over(const struct facts *f);
+/* Called once before STAGE_END: sorts the recipients and removes duplicates; reads From and Sender. */
+void facts_settle(struct facts *f);
+/* The n-th header of that name (n from 1), without case; NULL when there are fewer. */
+const struct header *facts_header(const struct facts *f, const char *name, unsigned n);
+/* How many of that name. */
+unsigned facts_header_count(const struct facts *f, const char *name);
+
+#endif
