@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the Gatepost authors
+
+dist_noinst_SCRIPTS = contrib/deps contrib/try
+EXTRA_DIST += contrib/systemd contrib/postfix contrib/sendmail
+
+contrib/gatepost.service: contrib/systemd/gatepost.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) contrib && $(SED) 's,@sbindir[@],$(sbindir),g' $(srcdir)/contrib/systemd/gatepost.service.in >$@.tmp && mv $@.tmp $@
+
+systemdsystemunit_DATA = contrib/systemd/gatepost.socket
+nodist_systemdsystemunit_DATA = contrib/gatepost.service
+CLEANFILES += contrib/gatepost.service
