@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the Gatepost authors */
+#ifndef MILTER_CTL_H
+#define MILTER_CTL_H
+/*
+ * ctl - between the files of gatepostctl: ctl.c reads arguments and makes a question of them,
+ * ctl_http.c asks the daemon, ctl_print.c says the answer to people.
+ */
+#include "lib/arena.h"
+#include "lib/err.h"
+
+struct json_t;
+
+struct ctl_answer {
+	unsigned status;	/* of HTTP */
+	struct json_t *json;	/* an object, or NULL */
+	char *text;		/* as it came; freed by ctl_answer_free */
+};
+
+/* Asks the daemon behind the unix socket. in: names and texts, for GET and DELETE the query, else the body.
+ * Returns 1, or -1 (e filled, ERR_GONE) when no daemon answered. */
+int ctl_ask(const char *socket, const char *method, const char *path, const struct json_t *in,
+    struct ctl_answer *to, struct err *e);
+void ctl_answer_free(struct ctl_answer *a);
+
+/* Text for a terminal: what could move the cursor is escaped. "" for NULL. */
+const char *ctl_safe(struct arena *a, const char *text);
+
+/* One answer in words, on standard output. */
+void ctl_print_status(struct arena *a, const struct json_t *j);
+void ctl_print_top(struct arena *a, const struct json_t *j);
+void ctl_print_show(struct arena *a, const struct json_t *j);
+void ctl_print_limits(struct arena *a, const struct json_t *j);
+void ctl_print_suspended(struct arena *a, const struct json_t *j);
+void ctl_print_released(struct arena *a, const struct json_t *j);
+void ctl_print_suspensions(struct arena *a, const struct json_t *j);
+void ctl_print_overrides(struct arena *a, const struct json_t *j);
+void ctl_print_raised(struct arena *a, const struct json_t *j);
+void ctl_print_exempt(struct arena *a, const struct json_t *j);
+void ctl_print_lowered(struct arena *a, const struct json_t *j);
+void ctl_print_reset(struct arena *a, const struct json_t *j);
+void ctl_print_reloaded(struct arena *a, const struct json_t *j);
+void ctl_print_explain(struct arena *a, const struct json_t *j);
+
+#endif
