@@ -462,6 +462,20 @@ alert_escalate(struct alerts *a, const struct alert_event *v, const char *id)
 			suspend_by_escalation(a, v, &a->settings->escalate[n], id);
 }
 
+/* What people did is told each time: a second suspension within the hour is news. */
+static bool
+by_people(const char *kind)
+{
+	static const char *const kinds[] = { "suspension.added", "suspension.released", "config.reloaded",
+		"config.rejected" };
+	size_t n;
+
+	for (n = 0; n < sizeof(kinds) / sizeof(kinds[0]); n++)
+		if (strcmp(kind, kinds[n]) == 0)
+			return true;
+	return false;
+}
+
 /* The same of an item that belongs to an incident, which what follows may change. */
 static void
 alert_escalate_copy(struct alerts *a, const struct alert_item *i, const char *incident)
@@ -484,7 +498,7 @@ alert_handle(struct alerts *a, struct alert_item *take_item)
 	bool told;
 
 	suspend_by_limit(a, cause);
-	told = alert_count(a, take_item, false, 0, id);
+	told = alert_count(a, take_item, by_people(cause->event.kind), 0, id);
 	if (told || !escalates_when_told(&cause->event))
 		alert_escalate(a, &cause->event, id);
 	free(cause);

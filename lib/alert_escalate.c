@@ -35,7 +35,7 @@ struct counter {
 
 struct alert_escalations {
 	void *tree;			/* struct counter by key */
-	TAILQ_HEAD(, counter) order;	/* least recent first */
+	TAILQ_HEAD(counter_list, counter) order;	/* least recent first */
 	size_t n;
 };
 

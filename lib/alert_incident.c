@@ -582,19 +582,45 @@ kept_next(char **rest)
 	return text;
 }
 
+/* Cuts the next number off *rest, up to a blank or the end; false when there is none, or one above most. */
+static bool
+kept_number(const char **rest, uint64_t most, uint64_t *to)
+{
+	char *end;
+
+	if (**rest < '0' || **rest > '9')	/* strtoull takes blanks and signs */
+		return false;
+	errno = 0;
+	*to = strtoull(*rest, &end, 10);
+	if (errno != 0 || *to > most || (*end != ' ' && *end != '\0'))
+		return false;
+	*rest = *end == ' ' ? end + 1 : end;
+	return true;
+}
+
 /* The numbers at the head of a kept text; false when they are none of ours. */
 static bool
 kept_numbers(const char *text, struct incident *i, struct alert_event *v)
 {
-	int version, exceeded, monitor;
+	uint64_t version, exceeded, used, ceiling, monitor;
+	const struct {
+		uint64_t most, *to;
+	} numbers[] = {
+		{ ALERT_KEEP_VERSION, &version }, { 1, &exceeded }, { UINT64_MAX, &i->first },
+		{ UINT64_MAX, &i->last }, { UINT64_MAX, &i->told }, { UINT64_MAX, &i->retry_at },
+		{ UINT64_MAX, &i->count }, { UINT64_MAX, &i->suppressed }, { UINT32_MAX, &used },
+		{ UINT32_MAX, &ceiling }, { UINT64_MAX, &v->window }, { 1, &monitor },
+	};
+	size_t n;
 
-	if (sscanf(text, "%d %d %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
-	    " %" SCNu32 " %" SCNu32 " %" SCNu64 " %d", &version, &exceeded, &i->first, &i->last, &i->told,
-	    &i->retry_at, &i->count, &i->suppressed, &v->used, &v->ceiling, &v->window, &monitor) != 12)
-		return false;
-	if (version != ALERT_KEEP_VERSION)
+	for (n = 0; n < sizeof(numbers) / sizeof(numbers[0]); n++)
+		if (!kept_number(&text, numbers[n].most, numbers[n].to))
+			return false;
+	if (*text != '\0' || version != ALERT_KEEP_VERSION)
 		return false;
 	i->exceeded = exceeded != 0;
+	v->used = (uint32_t)used;
+	v->ceiling = (uint32_t)ceiling;
 	v->monitor = monitor != 0;
 	return true;
 }

@@ -91,6 +91,7 @@ struct conf {
 		struct conf_strings sources;
 		enum conf_action unidentified, unsure;
 		struct conf_strings relays;	/* addresses or prefixes */
+		struct conf_strings bounce_domains;	/* what our own bounces are From; empty = relay's name */
 		enum conf_mode mode;
 	} identity;
 	struct { enum conf_mode mode; } suspension;

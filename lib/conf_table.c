@@ -47,7 +47,7 @@
 	    .check = conf_check_table }
 #define TEXT_ROW(path, field, type_text, def, allowed, reload, help, how) \
 	{ ROW(path, type_text, def, allowed, reload, help), .type = &conf_type_text, .at = AT(field), \
-	    .check = how }
+	    .check = (how) }
 
 static const struct conf_rule main_rules[] = {
 	{ ROW("listen", "list", "\"unix:/run/gatepost/milter.sock\"",
@@ -119,6 +119,10 @@ static const struct conf_rule main_rules[] = {
 	    "our own hosts: no customers, may send bounces and local mail"),
 	    .type = &conf_type_texts, .at = AT(identity.relays), .least = 0, .most = CONF_LIST_MAX,
 	    .check = conf_check_network },
+	{ ROW("identity.bounce_domains", "list", "[ ]", "domains", RELOAD,
+	    "what our own hosts' bounces are From; empty: the relay's name"),
+	    .type = &conf_type_texts, .at = AT(identity.bounce_domains), .least = 0, .most = CONF_LIST_MAX,
+	    .check = conf_check_domain },
 	MODE_ROW("identity.mode", identity.mode, "monitor: unknown senders pass"),
 
 	MODE_ROW("suspension.mode", suspension.mode, "monitor: suspended senders pass"),

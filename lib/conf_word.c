@@ -358,6 +358,17 @@ conf_check_network(const char *text, struct str *why)
 }
 
 bool
+conf_check_domain(const char *text, struct str *why)
+{
+	struct arena *a = arena_new(ARENA_DEFAULT_CAP);
+	const char *domain = mail_domain(a, text);
+	bool same = domain != NULL && str_ieq(domain, text);
+
+	arena_free(&a);
+	return same || word_refuse(why, "is no domain (one with other letters is written as xn--...)");
+}
+
+bool
 conf_check_source(const char *text, struct str *why)
 {
 	return word_listed("login network", text) || word_refuse(why, "is no source of identity");

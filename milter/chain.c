@@ -251,7 +251,8 @@ find_unsure(struct message *m, const struct check *c, const struct err *e)
 	f.action = c->unsure(m->services->conf);
 	f.desk = arena_printf(m->facts.arena, "%s%s%s", e->where, *e->where == '\0' ? "" : ": ", e->text);
 	check_find(m, c, &f);
-	atomic_fetch_add_explicit(&counted.unsure, 1, memory_order_relaxed);
+	if (!m->dry)
+		atomic_fetch_add_explicit(&counted.unsure, 1, memory_order_relaxed);
 }
 
 static void

@@ -275,13 +275,56 @@ judge_sender(struct question *q)
 	return judge_boxes(q, "ownership.sender", "Sender address", action, f->sender_box, f->n_sender_box);
 }
 
+static bool
+bounce_domain(const struct conf *c, const char *domain)
+{
+	size_t i;
+
+	if (c->identity.bounce_domains.n == 0)
+		return strcasecmp(domain, c->relay) == 0;
+	for (i = 0; i < c->identity.bounce_domains.n; i++)
+		if (strcasecmp(domain, c->identity.bounce_domains.at[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The null return-path is no pass for a foreign From: any script on our hosts can use it. */
+static void
+judge_bounce(struct message *m)
+{
+	const struct conf *c = m->services->conf;
+	const struct facts *f = &m->facts;
+	struct finding what = { .code = "ownership.from", .action = c->ownership.from, .status = "7.1" };
+	size_t i;
+
+	if (what.action == CONF_ACCEPT)
+		return;
+	if (f->from_why != NULL || f->n_from == 0) {
+		what.reply = "the From field of a bounce must be readable";
+		what.desk = f->from_why != NULL ? f->from_why : "a bounce from our own host without From";
+		check_find(m, &check_ownership, &what);
+		return;
+	}
+	for (i = 0; i < f->n_from && bounce_domain(c, f->from[i].domain); i++)
+		;
+	if (i == f->n_from)
+		return;
+	what.reply = arena_printf(f->arena, "From address %.200s is not of a domain that our bounces come from",
+	    f->from[i].text);
+	what.desk = arena_printf(f->arena, "null return-path from our own host %.60s, but From %.200s is not in "
+	    "identity.bounce_domains", f->client_text, f->from[i].text);
+	check_find(m, &check_ownership, &what);
+}
+
 static enum check_answer
 ownership_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
 	struct question q = { .m = m, .e = e };
 
 	(void)state;
-	/* Bounces and strangers (identity.unidentified = accept) own nothing that could be asked about. */
+	if (m->facts.class == CLASS_BOUNCE && stage == STAGE_END)
+		judge_bounce(m);
+	/* Strangers (identity.unidentified = accept) own nothing that could be asked about. */
 	if (m->facts.class != CLASS_CUSTOMER)
 		return CHECK_DONE;
 	if (stage == STAGE_MAIL)

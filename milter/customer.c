@@ -26,8 +26,8 @@ judge_plan(const struct conf *c, struct arena *a, struct customer *to)
 	if (plan != NULL)
 		to->plan = plan->name;
 	else
-		to->problem =
-		    arena_printf(a, "plan %.60s is not configured; using %s", to->row_plan, c->default_plan);
+		to->problem = arena_printf(a, "plan %.60s is not configured; using %s", to->row_plan,
+		    c->default_plan);
 }
 
 static void

@@ -27,7 +27,7 @@ struct customer {
 	bool probation;
 	uint64_t probation_until;	/* ms; with probation */
 	const char *since, *name, *contact;	/* of the row; NULL when not there */
-	const char *problem; /* what is wrong in the row, NULL; the plan is then the best that can be said */
+	const char *problem;		/* what is wrong in the row, or NULL; plan is the best guess then */
 };
 
 /* Returns 1 when the table has the customer, 0 when not (or there is no table): the default plan holds; -1

@@ -156,11 +156,31 @@ by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* One recipient must have one name: a domain written in U-labels or with its last dot becomes the A-label form.
+ * (Plain ones, nearly all, are that already.) */
+static const char *
+plain_recipient(struct facts *f, const char *recipient)
+{
+	const char *at = strrchr(recipient, '@'), *domain;
+	size_t n = strlen(recipient), i;
+
+	if (at == NULL)
+		return recipient;
+	for (i = 0; i < n && (unsigned char)recipient[i] < 0x80; i++)
+		;
+	if (i == n && recipient[n - 1] != '.')
+		return recipient;
+	domain = mail_domain(f->arena, at + 1);
+	return domain == NULL ? recipient : arena_printf(f->arena, "%.*s@%s", (int)(at - recipient), recipient, domain);
+}
+
 static void
 settle_recipients(struct facts *f)
 {
 	size_t i, n = 0;
 
+	for (i = 0; i < f->n_recipients; i++)
+		f->recipients[i] = plain_recipient(f, f->recipients[i]);
 	if (f->n_recipients < 2)
 		return;
 	qsort(f->recipients, f->n_recipients, sizeof(*f->recipients), by_text);

@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "lib/banned.h"
+
 #define DIGEST_TEXT 18	/* "%~" and 16 digits */
 
 static const char digits[] = "0123456789abcdef";
@@ -43,8 +45,11 @@ put_part(struct writer *w, const char *part)
 			put(w, '%');
 			put(w, digits[c >> 4]);
 			put(w, digits[c & 15]);
-		} else
-			put(w, c >= 'A' && c <= 'Z' ? (char)(c + 32) : (char)c);
+		} else {
+			if (c >= 'A' && c <= 'Z')
+				c = (unsigned char)(c + ('a' - 'A'));
+			put(w, (char)c);
+		}
 	}
 }
 

@@ -229,7 +229,7 @@ listen_deafen(struct listener *l, struct err *e)
 void
 listen_poke(const struct listener *l)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
 	socklen_t n = sizeof(ss);
 	int fd;
 
