@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the Gatepost authors */
+#ifndef T_UNIT_STORE_FIXTURE_H
+#define T_UNIT_STORE_FIXTURE_H
+/*
+ * store_fixture - a store in a directory of its own, and requests in few words; for the tests of
+ * stores.
+ *
+ *     struct fixture f;
+ *     fixture_open(&f, "memory");
+ *     assert_true(fixture_take(&f, "customer", "acme", 1, "500/1h"));
+ *     fixture_close(&f);
+ */
+#include "lib/store.h"
+
+struct fixture {
+	char dir[256];
+	char file[300];
+	struct store_settings settings;
+	struct store *store;
+	struct arena *arena;
+};
+
+/* Fails the test when something cannot be had. */
+void fixture_open(struct fixture *f, const char *type);
+/* The store goes and comes back: what lasts is still there. */
+void fixture_reopen(struct fixture *f);
+/* Closes, and removes the directory. */
+void fixture_close(struct fixture *f);
+
+/* "500/1h 2000/1d" */
+struct limit_ceilings fixture_ceilings(const char *text);
+struct store_item fixture_item(const char *limit, const char *key, uint32_t amount, const char *ceilings);
+struct store_item fixture_distinct(const char *limit, const char *key, const char *const *values, size_t n,
+    const char *ceilings);
+/* Judges items as one message, warning at 80; fails the test on -1. True when taken. */
+bool fixture_judge(struct fixture *f, struct store_item *items, size_t n, const char *message);
+/* One unit item. */
+bool fixture_take(struct fixture *f, const char *limit, const char *key, uint32_t amount,
+    const char *ceilings);
+/* What is used in the window of this length (ms), 0 when unknown. */
+uint32_t fixture_used(struct fixture *f, const char *limit, const char *key, uint64_t length);
+
+#endif
