@@ -263,7 +263,7 @@ values(void **state)
 		{ "the least budget", "store = { budget = \"1ms\"; };", "store.budget", "\"1ms\"" },
 		{ "the greatest budget", "store = { budget = \"10s\"; };", "store.budget", "\"10s\"" },
 		{ "a size", "store : { memory = \"64M\"; };", "store.memory", "\"64M\"" },
-		{ "a size in bytes", "store : { memory = 1048577; };", "store.memory", "\"1048577\"" },
+		{ "a size in bytes", "store : { memory = 4194305; };", "store.memory", "\"4194305\"" },
 		{ "one text for a list", "trace = { strip = \"X-A\"; };", "trace.strip", "[ \"X-A\" ]" },
 		{ "a list in parentheses", "trace = { strip = ( \"X-A\", \"X-B\" ); };", "trace.strip",
 		    "[ \"X-A\", \"X-B\" ]" },
