@@ -71,7 +71,7 @@ struct redis_node;
 struct redis_node *redis_node_new(const struct redis_settings *s, const char *address);
 void redis_node_free(struct redis_node **n);
 const char *redis_node_address(const struct redis_node *n);
-/* Connects what is missing, probes what is down, closes what was idle for long. True when it is up. */
+/* Connects what is missing, probes what is down, and once a second what is up. True when it is up. */
 bool redis_node_keep(struct redis_node *n);
 bool redis_node_up(const struct redis_node *n);
 /* Takes it down until the next probe: it answered, but what it said was LOADING, READONLY, OOM... */

@@ -16,13 +16,18 @@
  *
  * A thread of its own keeps the nodes connected (redis_node_keep) and the map current: it asks Sentinels or a
  * node of the Cluster at the start, every few seconds, and at once after redis_topology_answer() saw a sign of change
- * (MOVED, READONLY, a node down). Nodes live until the topology is closed. Callable from any thread.
+ * (MOVED, READONLY, a node down). Callable from any thread. A node that is no longer needed lives on for ten
+ * minutes, so that a pointer to it may be used for the length of a message, not kept for longer.
+ *
+ * The user needs, besides what the store calls: Sentinel: +role at the servers (without it the probe, which has to
+ * write, tells a master), and +sentinel|master +subscribe +ping, &+switch-master at the Sentinels. Cluster: +cluster|slots.
  */
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/err.h"
 #include "lib/redis.h"
+#include "lib/redis_slot.h"
 
 struct redis_topology;
 
@@ -38,6 +43,7 @@ struct redis_topology_settings {
 	/* A node came up or went down, or the master or map changed; from the topology's thread. May be NULL. */
 	void (*changed)(void *cookie);
 	void *cookie;
+	/* All texts, probes included, have to live until the topology is closed. */
 };
 
 /* Starts; waits at most wait_ms for the servers, and starts all the same when they do not answer. NULL only for settings
@@ -46,9 +52,6 @@ struct redis_topology *redis_topology_open(const struct redis_topology_settings 
     struct err *e);
 void redis_topology_close(struct redis_topology **t);
 
-#define REDIS_SLOTS 16384u
-/* The slot of a key, by its hash tag: CRC16 (Redis Cluster specification). */
-unsigned redis_slot(const char *key, size_t len);
 /* Whether several keys may only be named in one call when they have the same slot. */
 bool redis_topology_slotted(const struct redis_topology *t);
 
@@ -64,7 +67,8 @@ void redis_topology_why(struct redis_topology *t, struct err *e);
 enum redis_verdict { REDIS_TAKE, REDIS_AGAIN, REDIS_REFUSE };
 /* What a finished call means: see above. An error that is the command's own (NOSCRIPT, ERR, WRONGTYPE) is to TAKE. UNSENT
  * and UNCERTAIN are REFUSE. LOADING, READONLY, OOM, MISCONF, MASTERDOWN, NOAUTH, WRONGPASS, NOPERM, NOREPLICAS, BUSY,
- * CLUSTERDOWN are REFUSE, and the node is down until its probe succeeds. TRYAGAIN is AGAIN at the same node. */
+ * CLUSTERDOWN are REFUSE, and the node is down until its probe succeeds. TRYAGAIN is AGAIN at the same node. With AGAIN the
+ * reply has been freed. After a few times (5) the caller gives up: two nodes may name each other for a while. */
 enum redis_verdict redis_topology_answer(struct redis_topology *t, unsigned slot, struct redis_call *call);
 /* Ask who is master, or who owns what, now. Never waits. */
 void redis_topology_refresh(struct redis_topology *t);
