@@ -1,0 +1,130 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the Gatepost authors
+#
+# Which server to ask: one, the master that Sentinels name, the owner of a slot; and what happens to calls under way when
+# that changes. What is counted here are increments (t/redis/topology.c), not messages.
+. "$(dirname "$0")/../redis/lib.sh"
+
+# How much was counted, over all servers named.
+counted() {
+	t_sum=0
+	for t_dir in "$@"; do
+		for t_key in $(redis "$t_dir" --scan --pattern 't:{*-*}'); do
+			t_sum=$((t_sum + $(redis "$t_dir" get "$t_key")))
+		done
+	done
+	echo "$t_sum"
+}
+
+# What was answered was done, once; what is uncertain may have been.
+counted_once() {
+	t_sum=$(counted "$@")
+	echo "counted $t_sum, answered $(load_value answered), uncertain $(load_value uncertain)"
+	[ "$t_sum" -ge "$(load_value answered)" ] &&
+	    [ "$t_sum" -le $(($(load_value answered) + $(load_value uncertain))) ]
+}
+
+# ---- one server ----
+
+redis_start "$T/r" || t_skip 'Redis does not start'
+check 'one server, by its socket' run topology single "$(sock "$T/r")" - 8 1 "$BUDGET"
+check 'everything is counted once' counted_once "$T/r"
+redis "$T/r" flushall >/dev/null
+
+load topology single "$(at "$T/r")" - 8 4 "$BUDGET"
+sleep 0.5
+redis_freeze "$T/r"
+sleep 1
+redis_thaw "$T/r"
+check 'it stands still for a second' load_end
+check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
+check 'few wait at all' load_most uncertain 20
+check 'it is used again within a second' load_most longest_gap_ms 2200
+check 'everything is counted once' counted_once "$T/r"
+
+load topology single "$(at "$T/r")" - 8 4 "$BUDGET"
+sleep 0.5
+redis_kill "$T/r"
+sleep 0.5
+redis_again "$T/r"
+check 'it is killed and comes back' load_end
+check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
+check 'it is used again within a second' load_most longest_gap_ms 1700
+redis_stop "$T/r"
+check 'nobody there: said so, and why' sh -c "! '$GATEPOST_BUILD/t/redis/topology' single '$(at "$T/r")' - 1 1 50"
+
+# ---- Sentinel ----
+
+redis_sentinels "$T/s" || t_skip 'no Sentinels'
+sentinels=$(at "$T/s/s1" "$T/s/s2" "$T/s/s3")
+check 'the master is found' run topology sentinel "$sentinels" gatepost 8 1 "$BUDGET"
+redis_stop "$T/s/s1"
+check 'also when the first Sentinel is gone' run topology sentinel "$sentinels" gatepost 8 1 "$BUDGET"
+redis_again "$T/s/s1" --sentinel
+redis_until redis_sentinel_ready "$T/s/s1"
+check 'nobody knows another name' sh -c "! '$GATEPOST_BUILD/t/redis/topology' sentinel '$sentinels' other 1 1 50"
+
+load topology sentinel "$sentinels" gatepost 8 8 "$BUDGET"
+sleep 0.5
+old=$(redis_master_of "$T/s")
+redis_kill "$old"
+check 'the master is killed, and another one followed' load_end
+check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
+# A second until Sentinels believe it, and an election.
+check 'the new one is used within seconds' load_most longest_gap_ms 5000
+check 'it is in use at the end' load_is up 1
+
+redis_again "$old"
+redis_until redis_sentinel_ready "$T/s/s1"
+redis_until redis_in_step "$old"
+load topology sentinel "$sentinels" gatepost 8 5 "$BUDGET"
+sleep 0.5
+redis_until redis "$T/s/s2" sentinel failover gatepost
+check 'a failover by hand' load_end
+check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
+check 'it hardly shows' load_most longest_gap_ms 1000
+for server in a b c s1 s2 s3; do
+	redis_stop "$T/s/$server"
+done
+
+# ---- Cluster ----
+
+redis_cluster "$T/c" || t_skip 'no Cluster'
+nodes=$(at "$T/c/1" "$T/c/2" "$T/c/3")
+check 'a Cluster' run topology cluster "$nodes" - 8 1 "$BUDGET"
+check 'everything is counted once' counted_once "$T/c/1" "$T/c/2" "$T/c/3"
+check 'one address will do, a replica' run topology cluster "$(at "$T/c/5")" - 8 1 "$BUDGET"
+check 'taken for a single server, a node of a Cluster' run topology single "$(at "$T/c/5")" - 8 1 "$BUDGET"
+check 'counts nothing, rather than a part' load_is answered 0
+
+for node in 1 2 3; do
+	redis "$T/c/$node" flushall >/dev/null
+done
+load topology cluster "$nodes" - 8 5 "$BUDGET"
+sleep 0.5
+"${REDIS_CLI:-redis-cli}" --cluster reshard "127.0.0.1:$(redis_port "$T/c/1")" --cluster-slots 500 --cluster-yes \
+    --cluster-from "$(redis "$T/c/1" cluster myid)" --cluster-to "$(redis "$T/c/3" cluster myid)" >"$T/reshard" 2>&1
+check 'slots move to another node' load_end
+check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
+check 'calls were sent on' load_least again 1
+check 'everything is counted once' counted_once "$T/c/1" "$T/c/2" "$T/c/3"
+
+load topology cluster "$nodes" - 8 7 "$BUDGET"
+sleep 0.5
+redis_kill "$T/c/2"
+check 'a master is killed, and its replica followed' load_end
+check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
+check 'the others are used all the while' load_most longest_gap_ms 2500
+check 'all are in use at the end' load_is up 1
+
+redis_again "$T/c/2"
+redis_until redis_in_step "$T/c/2"
+load topology cluster "$nodes" - 8 3 "$BUDGET"
+sleep 0.5
+redis "$T/c/2" cluster failover >/dev/null
+check 'a failover by hand' load_end
+check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
+check 'it does not show' load_most refused 50
+
+t_done
