@@ -6,16 +6,115 @@
 #include "t/unit/store_fixture.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "lib/str.h"
+
 #include "lib/banned.h"
+
+/* ---- a Redis server of our own: one for all tests of the program, a prefix for each ---- */
+
+static char server_dir[256], server_address[300];
+static pid_t server_pid;
+
+static void
+server_stop(void)
+{
+	char path[300];
+
+	if (server_pid <= 0)
+		return;
+	(void)kill(server_pid, SIGTERM);
+	(void)waitpid(server_pid, NULL, 0);
+	(void)snprintf(path, sizeof(path), "%s/socket", server_dir);
+	(void)unlink(path);
+	(void)rmdir(server_dir);
+}
+
+static bool
+server_answers(const char *path)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool up;
+
+	assert_true(str_copy(un.sun_path, sizeof(un.sun_path), path));
+	up = connect(fd, (const struct sockaddr *)(const void *)&un, sizeof(un)) == 0;
+	(void)close(fd);
+	return up;
+}
+
+static void
+server_run(const char *path)
+{
+	const char *server = getenv("REDIS_SERVER");
+	int null = open("/dev/null", O_RDWR);
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)dup2(null, 0);
+	(void)dup2(null, 1);
+	if (server == NULL)
+		server = "redis-server";
+	(void)execlp(server, server, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no",
+	    "--dir", server_dir, (char *)NULL);
+	_exit(127);
+}
+
+static void
+server_start(void)
+{
+	static const struct timespec tick = { 0, 10000000 };
+	const char *tmp = getenv("TMPDIR");
+	char path[290];
+	int left;
+
+	if (server_pid > 0)
+		return;
+	(void)snprintf(server_dir, sizeof(server_dir), "%s/redis.XXXXXX", tmp != NULL ? tmp : "/tmp");
+	assert_non_null(mkdtemp(server_dir));
+	(void)snprintf(path, sizeof(path), "%s/socket", server_dir);
+	(void)snprintf(server_address, sizeof(server_address), "unix:%s", path);
+	server_pid = fork();
+	assert_true(server_pid >= 0);
+	if (server_pid == 0)
+		server_run(path);
+	(void)atexit(server_stop);
+	for (left = 1000; left > 0 && !server_answers(path); left--) {
+		if (waitpid(server_pid, NULL, WNOHANG) == server_pid) {
+			server_pid = -1;
+			fail_msg("redis-server cannot be started (contrib/deps test installs it)");
+		}
+		(void)nanosleep(&tick, NULL);
+	}
+}
+
+static void
+fixture_redis(struct fixture *f)
+{
+	static const char *servers[1];
+	static char prefix[32];
+	static unsigned serial;
+
+	server_start();
+	servers[0] = server_address;
+	(void)snprintf(prefix, sizeof(prefix), "t%u", ++serial);
+	f->settings.redis = (struct store_redis_settings){ .servers = servers, .n_servers = 1, .kind = "single",
+	    .prefix = prefix, .connections = 2, .own_clock = true };
+}
 
 void
 fixture_open(struct fixture *f, const char *type)
@@ -29,6 +128,8 @@ fixture_open(struct fixture *f, const char *type)
 	(void)snprintf(f->file, sizeof(f->file), "%s/state.db", f->dir);
 	f->settings = (struct store_settings){ .type = type, .file = f->file, .memory = 64 << 20,
 	    .relay = "out1" };
+	if (strcmp(type, "redis") == 0)
+		fixture_redis(f);
 	f->store = store_open(&f->settings, &e);
 	if (f->store == NULL)
 		fail_msg("%s", e.text);
