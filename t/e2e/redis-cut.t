@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the Gatepost authors
+#
+# The network between relays and Redis is cut: nothing is refused, everything is just lost. Two network namespaces of our own, with
+# a cable between them.
+. "$(dirname "$0")/../redis/lib.sh"
+
+[ "$(id -u)" = 0 ] && command -v ip >/dev/null || t_skip 'needs root and ip(8)'
+HAMMER_DIR=$T
+export HAMMER_DIR
+ceiling=4000
+near=gp-near-$$
+far=gp-far-$$
+trap 'redis_stop_all; t_cleanup; ip netns del "$near"; ip netns del "$far"' EXIT
+ip netns add "$near" && ip netns add "$far" || t_skip 'no network namespaces here'
+ip -n "$near" link add cable type veth peer name cable netns "$far" || t_skip 'no veth here'
+ip -n "$near" addr add 192.0.2.1/24 dev cable
+ip -n "$far" addr add 192.0.2.2/24 dev cable
+for name in "$near" "$far"; do
+	ip -n "$name" link set lo up
+	ip -n "$name" link set cable up
+done
+
+REDIS_UNDER="ip netns exec $far"
+REDIS_BIND=192.0.2.2
+LOAD_UNDER="ip netns exec $near"
+redis_start "$T/r" || t_skip 'Redis does not start'
+where="inet:$(redis_port "$T/r")@192.0.2.2"
+check 'the cable is there' run hammer_store -b 1000 -r 1 -s 1 -n 10 single "$where" - 1000/1h
+check 'ten pass' load_is passed 10
+redis "$T/r" flushall >/dev/null
+
+load hammer_store -b "$BUDGET" -r 4 -s 8 -p 20 -t 10 single "$where" - $ceiling/1h $((ceiling * 10))/1d
+sleep 1
+# Only the far end: the near one sees a cable that works and hears nothing.
+ip -n "$far" addr del 192.0.2.2/24 dev cable
+sleep 4
+ip -n "$far" addr add 192.0.2.2/24 dev cable
+check 'cut for 4 s' load_end
+check 'every message is judged' load_is failed 0
+check 'none waits for longer than the budget and 50 ms' load_most longest_us "$WAIT_MOST"
+check 'it goes on' load_least passed $ceiling
+check 'within the bound' load_most passed $((ceiling * 2))
+redis "$T/r" client list >"$T/clients"
+check 'Redis is used again' grep -q '192.0.2.1' "$T/clients"
+
+t_done

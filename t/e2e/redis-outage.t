@@ -1,0 +1,135 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the Gatepost authors
+#
+# Redis in trouble, in the middle of the load of four relays: no message waits for longer than the budget and 50 ms, none is left
+# unjudged, and what passes stays within the bound of gatepost.conf(5). For each trouble the numbers are shown.
+#
+# The bound: what Redis lets through, the ceiling; and what the relays let through alone, each its share, together the
+# ceiling once more. Whoever loses what it counted (FLUSHALL, a failover that loses writes) counts from there.
+. "$(dirname "$0")/../redis/lib.sh"
+
+HAMMER_DIR=$T
+export HAMMER_DIR
+ceiling=4000
+
+# hammer KIND SERVERS MASTER: about 1,300 messages a second, for eight seconds.
+hammer() {
+	load hammer_store -b "$BUDGET" -r 4 -s 8 -p 20 -t "${SECONDS_OF_LOAD:-8}" "$@" $ceiling/1h $((ceiling * 10))/1d
+	sleep 1
+}
+
+# outlived WORDS [MOST]: what every trouble has to leave behind.
+outlived() {
+	check "$1" load_end
+	check "$1: every message is judged" load_is failed 0
+	check "$1: none waits for longer than the budget and 50 ms" load_most longest_us "$WAIT_MOST"
+	check "$1: it goes on" load_least passed $ceiling
+	check "$1: within the bound" load_most passed "${2:-$((ceiling * 2))}"
+}
+
+again() {
+	redis_stop "$T/r"
+	redis_start "$T/r" "$@"
+}
+
+one() {
+	hammer single "$(at "$T/r")" -
+}
+
+redis_start "$T/r" || t_skip 'Redis does not start'
+
+one
+outlived 'no trouble' $ceiling
+
+again
+one
+redis_kill "$T/r"
+sleep 3
+redis_again "$T/r"
+outlived 'killed, back empty after 3 s' $((ceiling * 3))
+
+again appendonly yes appendfsync always
+one
+redis_kill "$T/r"
+sleep 3
+redis_again "$T/r"
+outlived 'killed, back with what it knew'
+
+again
+one
+redis_freeze "$T/r"
+sleep 5
+redis_thaw "$T/r"
+outlived 'stands still for 5 s'
+
+again
+one
+redis "$T/r" client pause 3000 all >/dev/null
+outlived 'CLIENT PAUSE for 3 s'
+
+again
+one
+redis "$T/r" config set maxmemory 1 >/dev/null
+sleep 3
+redis "$T/r" config set maxmemory 0 >/dev/null
+outlived 'memory full, noeviction'
+
+again
+one
+redis "$T/r" flushall >/dev/null
+outlived 'FLUSHALL'
+
+again
+redis_start "$T/other"
+one
+redis "$T/r" replicaof 127.0.0.1 "$(redis_port "$T/other")" >/dev/null
+sleep 3
+redis "$T/r" replicaof no one >/dev/null
+outlived 'a read-only replica, emptied by its master' $((ceiling * 3))
+redis_stop "$T/other"
+
+again
+one
+redis "$T/r" config set requirepass other >/dev/null
+redis "$T/r" -a other --no-auth-warning client kill type normal >/dev/null
+sleep 3
+redis "$T/r" -a other --no-auth-warning config set requirepass '' >/dev/null
+outlived 'the password is wrong for 3 s'
+
+again
+redis "$T/r" config set requirepass other >/dev/null
+hammer single "$(at "$T/r")" -
+outlived 'the password is wrong from the beginning' $ceiling
+
+# Loading: it answers, but only to say so.
+redis_stop "$T/r"
+redis_start "$T/r" save '3600 1' key-load-delay 2000 loading-process-events-interval-bytes 1024
+redis "$T/r" eval 'for i = 1, 2000 do redis.call("SET", "x" .. i, i) end' 0 >/dev/null
+one
+redis "$T/r" save >/dev/null
+redis_kill "$T/r"
+redis_again "$T/r"
+outlived 'restarts and loads for seconds'
+redis_stop "$T/r"
+
+# ---- Sentinel and Cluster: a failover ------------------------------------------------------
+
+redis_sentinels "$T/s" || t_skip 'no Sentinels'
+SECONDS_OF_LOAD=10
+hammer sentinel "$(at "$T/s/s1" "$T/s/s2" "$T/s/s3")" gatepost
+redis_kill "$(redis_master_of "$T/s")"
+outlived 'the master is killed, Sentinels make another'
+for server in a b c s1 s2 s3; do
+	redis_stop "$T/s/$server"
+done
+
+redis_cluster "$T/c" || t_skip 'no Cluster'
+hammer cluster "$(at "$T/c/1" "$T/c/2" "$T/c/3")" -
+redis_kill "$(redis_node_of "$T/c" '{customer-0}')"
+outlived 'the master of the slot is killed, its replica takes over'
+for server in 1 2 3 4 5 6; do
+	redis_stop "$T/c/$server"
+done
+
+t_done
