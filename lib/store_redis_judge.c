@@ -32,6 +32,7 @@
 #define JUDGE_TOGETHER_ITEMS 256u	/* of all of them, beyond the first's */
 #define JUDGE_ROUNDS 6u			/* of AGAIN and old copies */
 #define JUDGE_CAP ((size_t)64 << 20)
+#define JUDGE_GIVE_BACK 25000u		/* us */
 
 enum judge_state { JUDGE_WAITS, JUDGE_DONE, JUDGE_OLD, JUDGE_FAILED };
 
@@ -392,9 +393,7 @@ static struct packed_part *
 undo_part(struct arena *a, const struct packed_part *p)
 {
 	struct packed_part *u = arena_zalloc(a, sizeof(*u));
-	struct packed_item *item;
-	char *values;
-	size_t i, v, n;
+	size_t i;
 
 	u->slot = p->slot;
 	u->taken = p->taken;
@@ -404,19 +403,7 @@ undo_part(struct arena *a, const struct packed_part *p)
 	for (i = 0; i < p->n; i++) {
 		if (p->items[i]->item->over || p->items[i]->item->always)
 			continue;
-		item = arena_alloc(a, sizeof(*item));
-		*item = *p->items[i];
-		if (item->item->kind == STORE_DISTINCT) {
-			values = arena_alloc(a, item->n_values * STORE_REDIS_VALUE);
-			for (v = 0, n = 0; v < item->n_values; v++) {
-				if (item->fresh != NULL && item->fresh[v] == 1)
-					memcpy(values + n++ * STORE_REDIS_VALUE,
-					    item->values + v * STORE_REDIS_VALUE, STORE_REDIS_VALUE);
-			}
-			item->values = values;
-			item->n_values = n;
-		}
-		u->items[u->n++] = item;
+		u->items[u->n++] = p->items[i];
 	}
 	return u;
 }
@@ -424,11 +411,14 @@ undo_part(struct arena *a, const struct packed_part *p)
 static void
 trip_undo(struct judge_trip *t, struct waiting **owners, struct packed_part **parts, size_t n)
 {
-	struct judge_trip back = { .s = t->s, .a = t->a, .deadline = t->deadline + (t->deadline < UINT64_MAX - 25000 ? 25000 : 0) };
+	struct judge_trip back = { .s = t->s, .a = t->a, .deadline = t->deadline };
 	size_t i;
 
 	if (n == 0)
 		return;
+	/* The answer is known, and waits for this: a little beyond the deadline, no more. */
+	if (back.deadline < UINT64_MAX - JUDGE_GIVE_BACK)
+		back.deadline += JUDGE_GIVE_BACK;
 	back.calls = arena_zalloc(t->a, n * sizeof(*back.calls));
 	back.n_calls = n;
 	for (i = 0; i < n; i++) {

@@ -304,14 +304,18 @@ local function charge(it)
 end
 
 -- Takes back what a message was charged at `took`, that another slot refused: from the slice of that time, since
--- what others were charged stays. A value that somebody else has seen since is his as well.
+-- what others were charged stays. A value is as it was before, unless somebody else has seen it since.
 local function undo(it, took)
 	local s = it.s
 	if it.distinct then
 		for i = 1, #it.values do
 			local score = tonumber(call('ZSCORE', it.set, it.values[i]) or nil)
 			if score and floor(score / 256) == took then
-				call('ZREM', it.set, it.values[i])
+				if it.before[i] > 0 then
+					call('ZADD', it.set, string.format('%.0f', it.before[i]), it.values[i])
+				else
+					call('ZREM', it.set, it.values[i])
+				end
 			end
 		end
 		return
@@ -341,7 +345,7 @@ local function undo(it, took)
 end
 
 -- One limit of a message, out of its packed text: the item, and where the next begins.
-local function read(blob, at)
+local function read(blob, at, taking)
 	local it = { used = {}, add = {}, from = {}, length = {}, most = {} }
 	local flags, n, amount
 	flags, n, amount, at = parse('<BBI4', blob, at)
@@ -356,10 +360,13 @@ local function read(blob, at)
 	it.s = load(keys[k], got[k], it.distinct)
 	if it.distinct then
 		k = k + 1
-		it.set, it.values = keys[k], {}
+		it.set, it.values, it.before = keys[k], {}, {}
 		for i = 1, amount do
 			it.values[i] = sub(blob, at, at + 11)
 			at = at + 12
+			if not taking then
+				it.before[i], at = parse('<d', blob, at)
+			end
 		end
 	end
 	return it, at
@@ -404,7 +411,7 @@ for m = 3, #argv do
 	end
 	for i = 1, n do
 		local it
-		it, at = read(blob, at)
+		it, at = read(blob, at, taking)
 		items[i] = it
 		if taking then
 			if it.distinct then
@@ -447,7 +454,7 @@ for m = 3, #argv do
 			end
 			if flags % 32 >= 16 and it.distinct then
 				for v = 1, #it.values do
-					answer[#answer + 1] = it.scores[v] and '\0' or '\1'
+					answer[#answer + 1] = pack('<d', it.scores[v] or 0)
 				end
 			end
 			if it.amount > 0 and not repeated and not dry and (it.always or force

@@ -6,11 +6,12 @@
  * Numbers are little-endian. Told: flags (1 byte), number of items (2), with PACK_UNDO the time that was answered when it was
  * taken (6); then for each item flags (1: distinct, 2:
  * soft, 4: always, 8: exempt), number of ceilings (1), amount or number of values (4); for each ceiling its length in
- * seconds (4) and its most (4); the values, 12 bytes each.
+ * seconds (4) and its most (4); the values, 12 bytes each, with PACK_UNDO and what was told of each.
  *
  * Answered: 1 byte (1: taken, 2: repeated); for each item and ceiling what was used (4) and what is added (4); then,
  * when the item is over, for a sum its windows as they are kept (2 bytes of length before them), for distinct values a
- * double for each ceiling: in how many ms it fits, -1 never. With PACK_TELL, a byte for each value: 1 = it was not known.
+ * double for each ceiling: in how many ms it fits, -1 never. With PACK_TELL, a double for each value: when it was seen
+ * before, 0 = never.
  *
  * Windows as they are kept: kind (1: sum, 2: distinct), number of windows (1), the time in ms (6); for each its length in
  * seconds (4), its ceiling (4; 0 = none any more), its sum (4), its newest slice (4), and a byte of length before the ten
@@ -30,6 +31,7 @@
 
 #define PACK_HEAD 3u
 #define PACK_TIME 6u
+#define PACK_BEFORE 8u
 #define PACK_ITEM 6u
 #define PACK_CEILING 8u
 #define PACK_SUM 1u
@@ -48,7 +50,7 @@ pack_number(char *to, uint64_t value, unsigned bytes)
 }
 
 static char *
-pack_item(char *to, const struct packed_item *p)
+pack_item(char *to, const struct packed_item *p, bool undo)
 {
 	const struct store_item *item = p->item;
 	bool distinct = item->kind == STORE_DISTINCT;
@@ -62,9 +64,13 @@ pack_item(char *to, const struct packed_item *p)
 		to = pack_number(to, p->ceilings.at[i].length / 1000, 4);
 		to = pack_number(to, p->ceilings.at[i].most, 4);
 	}
-	if (distinct && p->n_values > 0) {
-		memcpy(to, p->values, p->n_values * STORE_REDIS_VALUE);
-		to += p->n_values * STORE_REDIS_VALUE;
+	for (i = 0; distinct && i < p->n_values; i++) {
+		memcpy(to, p->values + i * STORE_REDIS_VALUE, STORE_REDIS_VALUE);
+		to += STORE_REDIS_VALUE;
+		if (undo) {
+			memcpy(to, p->before + i * PACK_BEFORE, PACK_BEFORE);
+			to += PACK_BEFORE;
+		}
 	}
 	return to;
 }
@@ -77,14 +83,14 @@ pack_part(struct arena *a, const struct packed_part *p, unsigned flags, size_t *
 
 	for (i = 0; i < p->n; i++)
 		size += PACK_ITEM + p->items[i]->ceilings.n * PACK_CEILING +
-		    p->items[i]->n_values * STORE_REDIS_VALUE;
+		    p->items[i]->n_values * (STORE_REDIS_VALUE + PACK_BEFORE);
 	at = text = arena_alloc(a, size);
 	at = pack_number(at, flags | (*p->digest != '\0' ? PACK_DIGEST : 0), 1);
 	at = pack_number(at, p->n, 2);
 	if ((flags & PACK_UNDO) != 0)
 		at = pack_number(at, p->taken, PACK_TIME);
 	for (i = 0; i < p->n; i++)
-		at = pack_item(at, p->items[i]);
+		at = pack_item(at, p->items[i], (flags & PACK_UNDO) != 0);
 	*len = (size_t)(at - text);
 	return text;
 }
@@ -359,7 +365,7 @@ pack_answer(struct packed_part *part, const struct redis_reply *r, uint64_t now,
 		if (!part->repeated && !p->item->exempt)
 			answer_over(p, &in, now);
 		if (tell && p->item->kind == STORE_DISTINCT)
-			p->fresh = read_bytes(&in, p->n_values);
+			p->before = read_bytes(&in, p->n_values * PACK_BEFORE);
 	}
 	part->taken = now;
 	part->done = !in.bad;

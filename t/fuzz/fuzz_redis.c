@@ -163,7 +163,7 @@ fuzz_answer(const char *text, size_t n)
 	struct redis_reply *r = fuzz_text(text, n);
 
 	if (pack_answer(&part, r, UINT64_C(1767225600000), true)) {
-		must(part.done && packed[1].fresh != NULL);
+		must(part.done && packed[1].before != NULL);
 		must(items[0].tight < 2 && items[1].tight < 2);
 	} else {
 		must(!part.done);

@@ -252,7 +252,7 @@ test_distinct(void)
 	flush();
 	asked_distinct(&a, "d1", two);
 	(void)call_script(&a, 0, START);
-	ok(used_distinct(START) == 2 && a.packed.fresh != NULL, "two values");
+	ok(used_distinct(START) == 2 && a.packed.before != NULL, "two values");
 	(void)call_script(&a, PACK_UNDO, START + 5);
 	ok(used_distinct(START + 5) == 0, "given back");
 	ok(ask_number("EXISTS", "d1") == 0, "with the digest");
@@ -269,6 +269,15 @@ test_distinct(void)
 	(void)call_script(&b, 0, START);
 	(void)call_script(&a, PACK_UNDO, START);
 	ok(used_distinct(START) == 1, "also in the same millisecond");
+
+	flush();
+	(void)call_script(&b, 0, START);
+	(void)call_script(&a, 0, START + HOUR);
+	ok(a.packed.add[0] == 1, "one is known, one is new");
+	(void)call_script(&a, PACK_UNDO, START + HOUR + 1);
+	ok(used_distinct(START + HOUR + SLICE - 1) == 1, "given back, the known one stays");
+	ok(used_distinct(START + HOUR + SLICE) == 0, "for no longer than it would have");
+	(void)call_script(&a, 0, START + HOUR);
 	ok(ask_number("PTTL", "{k}w1:l") > 0 && ask_number("PTTL", "{k}v1:l") > 0, "all keys end");
 }
 
