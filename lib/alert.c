@@ -318,6 +318,25 @@ alert_tell(struct alerts *a, const struct alert_item *i, const struct alert_extr
 	atomic_fetch_add(&a->told, 1);
 }
 
+/* Of the relays that share a store one tells an incident. When the store does not answer all do: better twice than
+ * never. What relays say of themselves each says for itself. */
+static bool
+alert_is_ours(struct alerts *a, const char *phase, const struct alert_item *i)
+{
+	static const char *const own[] = { "store.", "alert.", "config." };
+	const struct alert_event *v = &i->event;
+	char name[ALERT_SUBJECT_ROOM + 200];
+	size_t n;
+
+	for (n = 0; n < sizeof(own) / sizeof(own[0]); n++) {
+		if (strncmp(v->kind, own[n], strlen(own[n])) == 0)
+			return true;
+	}
+	(void)snprintf(name, sizeof(name), "%s %.64s %.64s %s %.*s", phase, v->kind, v->limit,
+	    v->monitor ? "monitor" : "", ALERT_SUBJECT_ROOM, i->subject);
+	return a->store == NULL || store_claim(a->store, "alerts", name, a->settings->repeat, NULL) != 0;
+}
+
 /* Counts an event under its incident and tells it if it is worth it: true when it was told. id: of the incident. */
 static bool
 alert_count(struct alerts *a, struct alert_item *take_item, bool always, uint64_t until, char id[ALERT_ID])
@@ -329,6 +348,7 @@ alert_count(struct alerts *a, struct alert_item *take_item, bool always, uint64_
 	memcpy(id, view.id, ALERT_ID);
 	x.id = view.id;
 	x.more = view.more;
+	tell = tell && (always || alert_is_ours(a, "first", view.latest));
 	if (tell)
 		alert_tell(a, view.latest, &x);
 	else
@@ -520,6 +540,8 @@ alert_tell_due(struct alerts *a)
 			x.kind = "limit.resolved";
 			x.severity = "info";
 		}
+		if (!alert_is_ours(a, due == ALERT_DUE_RESOLVED ? "resolved" : "more", view.latest))
+			continue;
 		alert_tell(a, view.latest, &x);
 		if (due != ALERT_DUE_RESOLVED && escalates_when_told(&view.latest->event))
 			alert_escalate_copy(a, view.latest, view.id);

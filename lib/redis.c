@@ -118,7 +118,7 @@ node_down(struct redis_node *n, const struct err *why)
 	n->why = *why;
 	if (atomic_load(&n->up)) {
 		n->backoff = NODE_BACKOFF_LEAST;
-		n->next_try = clock_mono_us();
+		n->next_try = redis_now();
 	}
 	atomic_store(&n->up, false);
 	n->epoch++;
@@ -223,7 +223,7 @@ node_probe(struct redis_node *n, struct redis_conn *c, struct err *e)
 	static const char *const ping[] = { "PING" };
 	const struct redis_settings *s = &n->settings;
 	struct redis_reply *r = redis_conn_ask(c, s->probe != NULL ? s->probe : ping,
-	    s->probe != NULL ? s->n_probe : 1, clock_deadline(s->answer_ms), e);
+	    s->probe != NULL ? s->n_probe : 1, redis_deadline(s->answer_ms), e);
 	bool good = node_probe_good(r, e);
 
 	redis_reply_free(&r);
@@ -235,7 +235,7 @@ static bool
 node_connect(struct redis_node *n, struct err *e)
 {
 	struct redis_conn *c = redis_conn_open(&n->settings, n->address,
-	    clock_deadline(n->settings.connect_ms), e);
+	    redis_deadline(n->settings.connect_ms), e);
 
 	if (c == NULL || !node_probe(n, c, e)) {
 		redis_conn_close(&c);
@@ -246,7 +246,7 @@ node_connect(struct redis_node *n, struct err *e)
 	n->n_open++;
 	atomic_store(&n->up, true);
 	n->backoff = NODE_BACKOFF_LEAST;
-	n->next_try = clock_mono_us() + NODE_PROBE_EVERY;
+	n->next_try = redis_now() + NODE_PROBE_EVERY;
 	(void)pthread_cond_signal(&n->freed);
 	(void)pthread_mutex_unlock(&n->lock);
 	return true;
@@ -257,7 +257,7 @@ static void
 node_put_off(struct redis_node *n, const struct err *why)
 {
 	(void)pthread_mutex_lock(&n->lock);
-	n->next_try = clock_mono_us() + n->backoff;
+	n->next_try = redis_now() + n->backoff;
 	n->backoff = n->backoff * 2 > NODE_BACKOFF_MOST ? NODE_BACKOFF_MOST : n->backoff * 2;
 	if (!atomic_load(&n->up))
 		n->why = *why;
@@ -273,7 +273,7 @@ node_look_after(struct redis_node *n)
 	unsigned epoch;
 
 	(void)pthread_mutex_lock(&n->lock);
-	n->next_try = clock_mono_us() + NODE_PROBE_EVERY;
+	n->next_try = redis_now() + NODE_PROBE_EVERY;
 	if (n->n_idle > 0)
 		c = n->idle[--n->n_idle];
 	epoch = n->epoch;
@@ -295,7 +295,7 @@ redis_node_keep(struct redis_node *n)
 
 	(void)pthread_mutex_lock(&n->lock);
 	up = atomic_load(&n->up);
-	due = clock_mono_us() >= n->next_try;
+	due = redis_now() >= n->next_try;
 	missing = n->n_open < n->settings.connections ? n->settings.connections - n->n_open : 0;
 	if (n->backoff == 0)
 		n->backoff = NODE_BACKOFF_LEAST;
@@ -490,10 +490,15 @@ bool
 redis_calls(struct redis_call *calls, size_t n, uint64_t deadline)
 {
 	struct trip t = { .calls = calls, .n = n };
+	uint64_t left = deadline == UINT64_MAX ? UINT64_MAX : clock_left(deadline);
 	bool all = true;
 	size_t i;
 
 	trip_sort(&t);
+	/* Too late to begin: nothing is sent, and no server is blamed. */
+	if (left == 0)
+		return false;
+	deadline = left == UINT64_MAX ? UINT64_MAX : redis_deadline(left);
 	if (t.n_lanes > 1)
 		qsort(t.lanes, t.n_lanes, sizeof(t.lanes[0]), lane_order);
 	for (i = 0; i < t.n_lanes; i++)

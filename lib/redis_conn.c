@@ -22,11 +22,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <hiredis/hiredis.h>
 
-#include "lib/clock.h"
 #include "lib/str.h"
 
 #include "lib/banned.h"
@@ -223,13 +223,30 @@ redis_address_make(const char *host, size_t host_len, unsigned port, char to[RED
 
 /* ---- waiting ---------------------------------------------------------------------- */
 
+uint64_t
+redis_now(void)
+{
+	struct timespec t = { 0, 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t
+redis_deadline(uint64_t ms)
+{
+	return redis_now() + ms * 1000;
+}
+
 int
 redis_poll_ms(uint64_t deadline)
 {
-	uint64_t left = deadline == UINT64_MAX ? UINT64_MAX : clock_left(deadline);
+	uint64_t now, left;
 
-	if (left == UINT64_MAX)
+	if (deadline == UINT64_MAX)
 		return -1;
+	now = redis_now();
+	left = deadline <= now ? 0 : (deadline - now - 1) / 1000 + 1;
 	return left > 3600000 ? 3600000 : (int)left;
 }
 
@@ -523,7 +540,7 @@ redis_conn_ask(struct redis_conn *c, const char *const *args, size_t n, uint64_t
 struct redis_reply *
 redis_ask(const struct redis_settings *s, const char *address, const char *const *args, size_t n, struct err *e)
 {
-	uint64_t deadline = clock_deadline(s->connect_ms);
+	uint64_t deadline = redis_deadline(s->connect_ms);
 	struct redis_conn *c = redis_conn_open(s, address, deadline, e);
 	struct redis_reply *reply;
 

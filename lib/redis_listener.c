@@ -18,7 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
 #include "lib/redis_private.h"
 
 #include "lib/banned.h"
@@ -113,7 +112,7 @@ static bool
 listener_try(struct redis_listener *l)
 {
 	char address[REDIS_ADDRESS];
-	uint64_t deadline = clock_deadline(l->settings.connect_ms);
+	uint64_t deadline = redis_deadline(l->settings.connect_ms);
 	struct redis_reply *r = NULL;
 	struct redis_conn *c = NULL;
 	bool subscribed;

@@ -6,6 +6,8 @@
  * redis_private - one connection to a server: for redis*.c only.
  *
  * Used by one thread at a time. After -1 it can only be closed.
+ * Deadlines here are on redis_now(): what poll() waits is the kernel's time, also in a test that sets
+ * clock_mono_us() by hours while a background thread waits for an answer.
  */
 #include "lib/redis.h"
 
@@ -30,6 +32,9 @@ int redis_conn_reply(struct redis_conn *c, struct redis_reply **reply);
 /* One command and its reply; NULL with e. */
 struct redis_reply *redis_conn_ask(struct redis_conn *c, const char *const *args, size_t n, uint64_t deadline,
     struct err *e);
+/* Microseconds of the kernel's monotonic clock, and a deadline on it. */
+uint64_t redis_now(void);
+uint64_t redis_deadline(uint64_t ms);
 /* Milliseconds for poll() until the deadline: -1 never, and at least 1 while it has not passed. */
 int redis_poll_ms(uint64_t deadline);
 

@@ -203,7 +203,9 @@ sync_now(struct store_redis *s, const char *known, uint64_t deadline, struct err
 		r = sync_fetch(s, deadline, e);
 	}
 	if (r != NULL) {
-		store_redis_take_book(s, sync_read(r));
+		/* The news of what we did ourselves: what we have learnt since stays known. */
+		if (!redis_reply_is(r->at[1], had->generation))
+			store_redis_take_book(s, sync_read(r));
 		done = 1;
 	} else {
 		atomic_store(&s->book_old, true);

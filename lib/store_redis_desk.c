@@ -578,10 +578,14 @@ store_redis_numbers(struct store *store, struct store_numbers *to)
 
 /* ---- small things that last ---- */
 
+/* Incidents are a relay's own: it would else take up those of the others when it starts. */
 static void
 desk_space(struct store_redis *s, const char *space, char to[STORE_REDIS_NAME])
 {
-	(void)store_redis_key(s, to, "house", "kept", space);
+	char own[STORE_LIMIT_MAX + sizeof(s->relay) + 2];
+
+	(void)snprintf(own, sizeof(own), "%s@%s", space, s->relay);
+	(void)store_redis_key(s, to, "house", "kept", strcmp(space, "incidents") == 0 ? own : space);
 }
 
 enum store_result

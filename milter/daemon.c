@@ -8,8 +8,10 @@
  */
 #include "milter/daemon.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -27,6 +29,11 @@
 #include "lib/banned.h"
 
 #define HOUSE_MS 1000
+#define DEGRADED_MS 1000
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unknown"
+#endif
 
 struct daemon {
 	const char *file;
@@ -39,6 +46,8 @@ struct daemon {
 	pthread_mutex_t house_lock;	/* guards stopping */
 	pthread_cond_t house_wake;
 	bool house_runs, stopping;
+	bool told_degraded;		/* the house's: the alert is out */
+	uint64_t local_before;		/* messages judged alone before it was */
 };
 
 static pthread_mutex_t chain_lock = PTHREAD_MUTEX_INITIALIZER;	/* guards chain_now */
@@ -205,6 +214,35 @@ sessions_hook(void *cookie)
 
 /* ---- the house ------------------------------------------------------------------------- */
 
+/* A server that is back before anybody had to notice is nobody's alert: the log has it. */
+static void
+tell_health(struct daemon *d)
+{
+	struct alert_event v = { .kind = "store.degraded", .severity = "critical", .action = "accept" };
+	struct store_health h;
+	char reason[480];
+
+	if (!store_health(d->store, &h))
+		return;
+	if (h.degraded && !d->told_degraded && h.since + DEGRADED_MS <= clock_now()) {
+		(void)snprintf(reason, sizeof(reason), "the shared store does not answer (%s); this relay judges alone, "
+		    "by its share of the ceilings (1/%u)", h.why, h.relays);
+	} else if (!h.degraded && d->told_degraded) {
+		v.kind = "store.restored";
+		v.severity = "notice";
+		(void)snprintf(reason, sizeof(reason), "the shared store answers again; %llu messages judged alone, "
+		    "%llu of them still to be counted", (unsigned long long)(h.local - d->local_before),
+		    (unsigned long long)h.waiting);
+	} else {
+		if (!h.degraded)
+			d->local_before = h.local;
+		return;
+	}
+	v.reason = reason;
+	d->told_degraded = h.degraded;
+	alert_post(d->alerts, "store", &v);
+}
+
 static void
 keep_house(struct daemon *d)
 {
@@ -214,6 +252,7 @@ keep_house(struct daemon *d)
 		chain_poll(ch);
 	chain_unref(&ch);
 	store_poll(d->store);
+	tell_health(d);
 	/* The watchdog is fed from here: a house that stands still is a daemon that should be restarted. */
 	if (notify_watchdog() > 0)
 		notify_send("WATCHDOG=1");
@@ -268,14 +307,50 @@ stop_house(struct daemon *d)
 
 /* ---- opening and closing ------------------------------------------------------------------ */
 
+/* The first line of a file that only we should be able to read; "" without a file. */
+static int
+read_password(const char *setting, const char *file, char *to, size_t size, struct err *e)
+{
+	FILE *f;
+
+	to[0] = '\0';
+	if (*file == '\0')
+		return 0;
+	f = fopen(file, "re");
+	if (f == NULL)
+		return err_set(e, ERR_SYSTEM, "%s: %s: %s", setting, file, strerror(errno));
+	if (fgets(to, (int)size, f) == NULL)
+		to[0] = '\0';
+	fclose(f);
+	to[strcspn(to, "\r\n")] = '\0';
+	return *to != '\0' ? 0 : err_set(e, ERR_INPUT, "%s: %s has no password in its first line", setting, file);
+}
+
+static int
+open_store(struct daemon *d, const struct conf *c, struct err *e)
+{
+	char password[512], sentinel_password[512];
+	struct store_settings s = { .type = c->store.type, .file = c->store.file, .memory = c->store.memory,
+	    .relay = c->relay, .version = PACKAGE_VERSION };
+
+	if (read_password("store.password_file", c->store.password_file, password, sizeof(password), e) < 0 ||
+	    read_password("store.sentinel_password_file", c->store.sentinel_password_file, sentinel_password,
+	    sizeof(sentinel_password), e) < 0)
+		return -1;
+	s.redis = (struct store_redis_settings){ .servers = c->store.servers.at, .n_servers = c->store.servers.n,
+	    .kind = c->store.topology, .master = c->store.master, .user = c->store.user, .password = password,
+	    .sentinel_user = c->store.sentinel_user, .sentinel_password = sentinel_password,
+	    .database = c->store.database, .prefix = c->store.prefix, .connections = c->store.connections };
+	d->store = store_open(&s, e);
+	explicit_bzero(password, sizeof(password));
+	explicit_bzero(sentinel_password, sizeof(sentinel_password));
+	return d->store == NULL ? -1 : 0;
+}
+
 static int
 open_services(struct daemon *d, const struct conf *c, struct err *e)
 {
-	const struct store_settings s = { .type = c->store.type, .file = c->store.file, .memory = c->store.memory,
-	    .relay = c->relay };
-
-	d->store = store_open(&s, e);
-	if (d->store == NULL)
+	if (open_store(d, c, e) < 0)
 		return -1;
 	d->alerts = alert_open(c, d->store, e);
 	return d->alerts == NULL ? -1 : 0;

@@ -70,6 +70,7 @@ struct store {
 	size_t n_kept;
 	unsigned writes;
 	bool broken;
+	bool claimed;			/* by another relay */
 };
 
 static struct store store = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -153,6 +154,16 @@ store_kept(struct store *s, const char *space, void (*each)(void *, const char *
 	return 1;
 }
 
+/* Only what was refused to us in advance is somebody else's. */
+int
+store_claim(struct store *s, const char *space, const char *name, uint64_t time, struct err *e)
+{
+	(void)e;
+	assert_string_equal(space, "alerts");
+	assert_true(*name != '\0' && time > 0);
+	return s->broken ? -1 : !s->claimed;
+}
+
 /* ---- the stage -------------------------------------------------------------------- */
 
 static struct conf_escalation rules[] = {
@@ -184,7 +195,7 @@ setup(void **state)
 	n_heard = 0;
 	store.n_suspended = store.n_kept = 0;
 	store.writes = 0;
-	store.broken = false;
+	store.broken = store.claimed = false;
 	clock_fake_set(CLOCK_FAKE_START);
 	start(&store);
 	return 0;
@@ -271,6 +282,29 @@ value(size_t n, const char *key)
 }
 
 #define assert_value(n, key, want) assert_string_equal(value((n), (key)), (want))
+
+/* ---- several relays ---- */
+
+static void
+another_relay_tells_it(void **state)
+{
+	struct alert_event v = exceeded(), own = { .kind = "store.degraded", .severity = "critical" };
+	struct alert_numbers n;
+
+	(void)state;
+	store.claimed = true;
+	post("acme", &v);
+	assert_int_equal(n_heard, 0);
+	alert_numbers(alerts, &n);
+	assert_int_equal(n.suppressed, 1);
+	/* What a relay says of itself nobody else says. */
+	post("store", &own);
+	assert_int_equal(n_heard, 1);
+	/* A store that does not answer silences nobody. */
+	store.broken = true;
+	post("other", &v);
+	assert_int_equal(n_heard, 2);
+}
 
 /* ---- the line ------------------------------------------------------------------------ */
 
@@ -1141,6 +1175,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(another_relay_tells_it),
 		CASE(a_line_says_it_all_in_one_order),
 		CASE(nothing_in_a_value_forges_a_key),
 		CASE(long_values_push_nothing_out),
