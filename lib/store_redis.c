@@ -29,6 +29,7 @@
 #define HOUSE_CLEAN 600u
 #define HOUSE_FOLD 500u			/* ms at a stretch */
 #define OPEN_WAIT 2000u			/* ms for servers at the start */
+#define ALIVE_SLOWLY UINT64_C(60000000)	/* us */
 #define PROBE_ANSWER 1000u		/* ms */
 #define CONNECT_TIME 1000u
 
@@ -287,6 +288,42 @@ mirror_read(struct store_redis *s)
 		book_add_suspension(s->book, &had[i]);
 	book_sort(s->book);
 	arena_free(&a);
+}
+
+/* ---- how many relays share ---- */
+
+/* After trouble, or a loss of all keys, the others are not heard of yet. Who took himself for the only one then, and
+ * lost Redis once more, would let through a whole ceiling. */
+void
+store_redis_alive(struct store_redis *s, unsigned alive)
+{
+	uint64_t now = clock_mono_us();
+	char text[16];
+	bool new;
+
+	(void)pthread_mutex_lock(&s->relays_lock);
+	if (alive < s->alive && now < s->alive_until)
+		alive = s->alive;
+	else
+		s->alive_until = now + ALIVE_SLOWLY;
+	new = alive != s->alive && alive > 0;
+	if (new)
+		s->alive = alive;
+	(void)pthread_mutex_unlock(&s->relays_lock);
+	/* For a start at which Redis does not answer. */
+	(void)snprintf(text, sizeof(text), "%u", alive);
+	if (new)
+		(void)store_keep(s->alone, "redis", "relays", text, NULL);
+}
+
+static void
+alive_read(void *cookie, const char *name, const char *value)
+{
+	struct store_redis *s = cookie;
+	unsigned long alive = strtoul(value, NULL, 10);
+
+	if (strcmp(name, "relays") == 0 && alive > 0 && alive < 10000)
+		s->alive = (unsigned)alive;
 }
 
 /* ---- the house ---- */
@@ -599,6 +636,7 @@ open_all(struct store_redis *s, const struct store_settings *from, struct err *e
 	if (s->alone == NULL)
 		return -1;
 	mirror_read(s);
+	(void)store_kept(s->alone, "redis", alive_read, s, NULL);
 	if (open_topology(s, &from->redis, e) != 1)
 		return -1;
 	if (redis_topology_up(s->topology)) {

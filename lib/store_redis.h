@@ -105,7 +105,8 @@ struct store_redis {
 	atomic_bool mirror_old;		/* the embedded store has other suspensions than the book */
 
 	pthread_mutex_t relays_lock;	/* how things are */
-	unsigned alive;
+	unsigned alive;			/* relays that share the ceilings */
+	uint64_t alive_until;		/* clock_mono_us: not fewer before */
 	bool degraded;
 	uint64_t degraded_since, degraded_total;	/* on clock_mono_us; ms */
 	uint64_t degraded_wall;
@@ -124,6 +125,8 @@ store_redis_of(struct store *s)
 	return (struct store_redis *)s;
 }
 
+/* So many relays are heard of: takes it for true, at once when they are more, after a while when they are fewer. */
+void store_redis_alive(struct store_redis *s, unsigned alive);
 struct book *store_redis_book(struct store_redis *s);
 /* Fetches the book when another generation is in force than `known` (NULL: in any case). 1, or -1. */
 int store_redis_sync(struct store_redis *s, const char *known, uint64_t deadline, struct err *e);

@@ -758,8 +758,8 @@ store_redis_beat(struct store_redis *s, bool clean, struct err *e)
 		seen = r->at[2]->at[i + 1]->text == NULL ? 0 : strtoull(r->at[2]->at[i + 1]->text, NULL, 10);
 		alive += seen + STORE_REDIS_ALIVE >= now;
 	}
+	store_redis_alive(s, alive);
 	(void)pthread_mutex_lock(&s->relays_lock);
-	s->alive = alive > 0 ? alive : 1;
 	s->lag = clock_mono_us() - before;
 	(void)pthread_mutex_unlock(&s->relays_lock);
 	/* News may get lost. */

@@ -21,6 +21,7 @@ empty() {
 	for t_dir in "$@"; do
 		redis "$t_dir" flushall >/dev/null
 	done
+	rm -rf "$T"/relay-*
 }
 
 redis_start "$T/r" || t_skip 'Redis does not start'

@@ -11,6 +11,7 @@ export HAMMER_DIR
 
 walk() {
 	redis "$T/r" flushall >/dev/null
+	rm -rf "$T"/relay-*
 	check "$1" run soak single "$(sock "$T/r")" - "$2" "$3" "$4"
 	check "$1: the same answers" load_is differ 0
 	check "$1: no window holds more than its ceiling" load_is over 0
@@ -29,6 +30,7 @@ walk 'three days over New Year' 1798675200 72 4
 redis_stop "$T/r"
 
 redis_cluster "$T/c" 0 || t_skip 'no Cluster'
+rm -rf "$T"/relay-*
 check 'the same in a Cluster' run soak cluster "$(at "$T/c/1" "$T/c/2" "$T/c/3")" - 1767210000 26 5
 check 'the same answers' load_is differ 0
 check 'no window holds more than its ceiling' load_is over 0

@@ -20,8 +20,12 @@ hammer_directory(unsigned relay, char *to, size_t size, struct err *e)
 {
 	const char *base = getenv("HAMMER_DIR"), *tmp = getenv("TMPDIR");
 
-	(void)snprintf(to, size, "%s/hammer-%u.XXXXXX", base != NULL ? base : tmp != NULL ? tmp : "/tmp", relay);
-	if (mkdtemp(to) == NULL)
+	/* One that is named stays, and with it what the relay knew when it ran last. */
+	if (base != NULL)
+		(void)snprintf(to, size, "%s/relay-%u", base, relay);
+	else
+		(void)snprintf(to, size, "%s/relay-%u.XXXXXX", tmp != NULL ? tmp : "/tmp", relay);
+	if (base != NULL ? mkdir(to, 0700) != 0 && errno != EEXIST : mkdtemp(to) == NULL)
 		return err_set(e, ERR_SYSTEM, "%s: %s", to, strerror(errno));
 	return 1;
 }

@@ -16,8 +16,8 @@ struct hammer_open {
 	bool own_clock;
 };
 
-/* A store for relay number "out1", "out2"...; its file is in a directory of its own below TMPDIR, or that
- * of HAMMER_DIR. NULL with e. */
+/* A store for relay "out1", "out2"...; its file is in a new directory below TMPDIR, or in that of
+ * HAMMER_DIR which it had the last time. NULL with e. */
 struct store *hammer_open(const struct hammer_open *how, unsigned relay, struct err *e);
 
 #endif

@@ -65,6 +65,11 @@ run() {
 	load "$@" && load_end
 }
 
+# The figures of the last load, into the test's output.
+load_show() {
+	echo "# $1: $t_said"
+}
+
 load_value() {
 	echo "$t_said" | field "$1"
 }
