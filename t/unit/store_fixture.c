@@ -36,10 +36,10 @@ server_stop(void)
 {
 	char path[300];
 
-	if (server_pid <= 0)
-		return;
-	(void)kill(server_pid, SIGTERM);
-	(void)waitpid(server_pid, NULL, 0);
+	if (server_pid > 0) {
+		(void)kill(server_pid, SIGKILL);
+		(void)waitpid(server_pid, NULL, 0);
+	}
 	(void)snprintf(path, sizeof(path), "%s/socket", server_dir);
 	(void)unlink(path);
 	(void)rmdir(server_dir);
@@ -84,15 +84,17 @@ server_start(void)
 
 	if (server_pid > 0)
 		return;
-	(void)snprintf(server_dir, sizeof(server_dir), "%s/redis.XXXXXX", tmp != NULL ? tmp : "/tmp");
-	assert_non_null(mkdtemp(server_dir));
+	if (*server_dir == '\0') {
+		(void)snprintf(server_dir, sizeof(server_dir), "%s/redis.XXXXXX", tmp != NULL ? tmp : "/tmp");
+		assert_non_null(mkdtemp(server_dir));
+		(void)atexit(server_stop);
+	}
 	(void)snprintf(path, sizeof(path), "%s/socket", server_dir);
 	(void)snprintf(server_address, sizeof(server_address), "unix:%s", path);
 	server_pid = fork();
 	assert_true(server_pid >= 0);
 	if (server_pid == 0)
 		server_run(path);
-	(void)atexit(server_stop);
 	for (left = 1000; left > 0 && !server_answers(path); left--) {
 		if (waitpid(server_pid, NULL, WNOHANG) == server_pid) {
 			server_pid = -1;
@@ -100,6 +102,50 @@ server_start(void)
 		}
 		(void)nanosleep(&tick, NULL);
 	}
+}
+
+const char *
+fixture_redis_server(pid_t *pid)
+{
+	server_start();
+	if (pid != NULL)
+		*pid = server_pid;
+	return server_address;
+}
+
+void
+fixture_redis_kill(void)
+{
+	(void)kill(server_pid, SIGKILL);
+	(void)waitpid(server_pid, NULL, 0);
+	server_pid = 0;
+}
+
+void
+fixture_redis_again(void)
+{
+	server_start();
+}
+
+struct store *
+fixture_redis_relay(struct fixture *f, const char *prefix, const char *relay)
+{
+	const char *servers[1];
+	struct store_settings s = { .type = "redis", .memory = 64 << 20, .relay = relay, .version = "1.0" };
+	struct store *store;
+	struct err e = { .text = "" };
+	char file[400];
+
+	server_start();
+	servers[0] = server_address;
+	(void)snprintf(file, sizeof(file), "%s/%s.db", f->dir, relay);
+	s.file = file;
+	s.redis = (struct store_redis_settings){ .servers = servers, .n_servers = 1, .kind = "single",
+	    .prefix = prefix, .connections = 2 };
+	store = store_open(&s, &e);
+	if (store == NULL)
+		fail_msg("%s", e.text);
+	return store;
 }
 
 static void

@@ -11,6 +11,8 @@
  *     assert_true(fixture_take(&f, "customer", "acme", 1, "500/1h"));
  *     fixture_close(&f);
  */
+#include <sys/types.h>
+
 #include "lib/store.h"
 
 struct fixture {
@@ -23,6 +25,13 @@ struct fixture {
 
 /* Fails the test when something cannot be had. */
 void fixture_open(struct fixture *f, const char *type);
+/* The Redis server of this program, started when it is not running; its address, and its process. */
+const char *fixture_redis_server(pid_t *pid);
+/* A "redis" store of the prefix of f, for another relay; by the server's clock. The caller closes it. */
+struct store *fixture_redis_relay(struct fixture *f, const char *prefix, const char *relay);
+/* Ends the server and starts an empty one at the same address. */
+void fixture_redis_kill(void);
+void fixture_redis_again(void);
 /* The store goes and comes back: what lasts is still there. */
 void fixture_reopen(struct fixture *f);
 /* Closes, and removes the directory. */
