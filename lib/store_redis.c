@@ -216,23 +216,38 @@ sync_now(struct store_redis *s, const char *known, uint64_t deadline, struct err
 	return done;
 }
 
+static void
+house_time(uint64_t ms, struct timespec *until)
+{
+	(void)clock_gettime(CLOCK_MONOTONIC, until);
+	until->tv_sec += (time_t)(ms / 1000);
+	until->tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until->tv_nsec >= 1000000000) {
+		until->tv_sec++;
+		until->tv_nsec -= 1000000000;
+	}
+}
+
 int
 store_redis_sync(struct store_redis *s, const char *known, uint64_t deadline, struct err *e)
 {
-	uint64_t left = deadline == UINT64_MAX ? STORE_REDIS_DESK_MS : clock_left(deadline);
 	struct timespec until;
+	bool ours;
 	int done;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(left / 1000);
-	until.tv_nsec += (long)(left % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	if (pthread_mutex_clocklock(&s->sync_lock, CLOCK_MONOTONIC, &until) != 0)
+	house_time(deadline == UINT64_MAX ? STORE_REDIS_DESK_MS : clock_left(deadline), &until);
+	(void)pthread_mutex_lock(&s->sync_lock);
+	while (s->sync_busy && pthread_cond_timedwait(&s->sync_done, &s->sync_lock, &until) == 0)
+		;
+	ours = !s->sync_busy;
+	s->sync_busy = true;
+	(void)pthread_mutex_unlock(&s->sync_lock);
+	if (!ours)
 		return err_set(e, ERR_TIMEOUT, "the copy of suspensions is being fetched");
 	done = sync_now(s, known, deadline, e);
+	(void)pthread_mutex_lock(&s->sync_lock);
+	s->sync_busy = false;
+	(void)pthread_cond_signal(&s->sync_done);
 	(void)pthread_mutex_unlock(&s->sync_lock);
 	return done;
 }
@@ -403,12 +418,7 @@ house(void *cookie)
 	bool woken, stop = false;
 
 	while (!stop) {
-		(void)clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += HOUSE_TICK * 1000000L;
-		if (until.tv_nsec >= 1000000000L) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000L;
-		}
+		house_time(HOUSE_TICK, &until);
 		(void)pthread_mutex_lock(&s->house_lock);
 		while (!s->stopping && !s->wanted &&
 		    pthread_cond_timedwait(&s->house_wake, &s->house_lock, &until) != ETIMEDOUT)
@@ -515,6 +525,7 @@ open_init(struct store_redis *s, const struct store_settings *from)
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&s->house_wake, &attr);
+	(void)pthread_cond_init(&s->sync_done, &attr);
 	(void)pthread_condattr_destroy(&attr);
 	s->last = &s->first;
 	s->lanes = from->redis.connections > 0 ? from->redis.connections : 1;
@@ -623,6 +634,7 @@ store_redis_close(struct store *store)
 		free(s->texts[i]);
 	free(s->texts);
 	(void)pthread_cond_destroy(&s->house_wake);
+	(void)pthread_cond_destroy(&s->sync_done);
 	free(s);
 }
 

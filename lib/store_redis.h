@@ -91,7 +91,9 @@ struct store_redis {
 
 	pthread_rwlock_t book_lock;	/* the pointer */
 	struct book *book;
-	pthread_mutex_t sync_lock;	/* one fetches the book at a time */
+	pthread_mutex_t sync_lock;	/* the following: one fetches the book at a time */
+	pthread_cond_t sync_done;
+	bool sync_busy;
 	atomic_bool book_old;		/* news came, or a connection was made: fetch it */
 
 	pthread_mutex_t lanes_lock;	/* the following: who travels */
