@@ -578,14 +578,12 @@ store_redis_numbers(struct store *store, struct store_numbers *to)
 
 /* ---- small things that last ---- */
 
-/* Incidents are a relay's own: it would else take up those of the others when it starts. */
-static void
-desk_space(struct store_redis *s, const char *space, char to[STORE_REDIS_NAME])
+/* A relay's incidents are its own: they stay with it, also while Redis is gone, and no other takes them up. That one relay
+ * of many tells is the claim's. */
+static bool
+desk_is_own(const char *space)
 {
-	char own[STORE_LIMIT_MAX + sizeof(s->relay) + 2];
-
-	(void)snprintf(own, sizeof(own), "%s@%s", space, s->relay);
-	(void)store_redis_key(s, to, "house", "kept", strcmp(space, "incidents") == 0 ? own : space);
+	return strcmp(space, "incidents") == 0;
 }
 
 enum store_result
@@ -598,7 +596,9 @@ store_redis_keep(struct store *store, const char *space, const char *name, const
 	    .whole = true, .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
 	struct redis_reply *r;
 
-	desk_space(s, space, key);
+	if (desk_is_own(space))
+		return store_keep(s->alone, space, name, value, e);
+	(void)store_redis_key(s, key, "house", "kept", space);
 	r = store_redis_desk(s, "keep", &c, e);
 	if (r == NULL)
 		return c.result;
@@ -629,7 +629,9 @@ store_redis_kept(struct store *store, const char *space, void (*each)(void *, co
 	struct redis_reply *r;
 	size_t i, n = 0;
 
-	desk_space(s, space, key);
+	if (desk_is_own(space))
+		return store_kept(s->alone, space, each, cookie, e);
+	(void)store_redis_key(s, key, "house", "kept", space);
 	r = store_redis_desk(s, "kept", &c, e);
 	if (r == NULL)
 		return -1;

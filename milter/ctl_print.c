@@ -186,12 +186,13 @@ print_relays(struct arena *a, const json_t *s, uint64_t now)
 		    number_of(s, "to_fold_back"));
 	for (i = 0; i < json_array_size(list); i++) {
 		const json_t *w = json_array_get(list, i);
-		uint64_t seen = number_of(w, "seen");
+		uint64_t seen = number_of(w, "seen"), degraded = number_of(w, "degraded_ms");
 
-		printf("%s%s %s, heard of %s ago, lag %" PRIu64 " us, degraded %s; judged %" PRIu64 " (%" PRIu64
+		printf("%s%s %s, heard of %s ago, lag %" PRIu64 " us, %s%s; judged %" PRIu64 " (%" PRIu64
 		    " alone), refused %" PRIu64 "\n", i == 0 ? "relays    " : "          ",
 		    text_of(a, w, "relay"), text_of(a, w, "version"), span_text(a, now > seen ? now - seen : 0),
-		    number_of(w, "lag_us"), span_text(a, number_of(w, "degraded_ms")), number_of(w, "judged"),
+		    number_of(w, "lag_us"), degraded > 0 ? "degraded for " : "never degraded",
+		    degraded > 0 ? span_text(a, degraded) : "", number_of(w, "judged"),
 		    number_of(w, "judged_alone"), number_of(w, "refused"));
 	}
 }
@@ -384,7 +385,11 @@ ctl_print_suspended(struct arena *a, const struct json_t *j)
 		    time_text(a, number_of(w, "until")));
 	else
 		printf("%s %s suspended until released", kind, subject);
-	printf(" on this relay (%s): %s; release with: gatepostctl release %s %s\n", text_of(a, j, "relay"),
+	if (flag_of(j, "shared"))
+		printf(" on all relays");
+	else
+		printf(" on this relay (%s)", text_of(a, j, "relay"));
+	printf(": %s; release with: gatepostctl release %s %s\n",
 	    effect_text(text_of(a, w, "action")), kind, subject);
 	if (has(j, "note"))
 		printf("note: %s\n", text_of(a, j, "note"));
