@@ -189,6 +189,7 @@ struct packed_part {			/* of a message: what goes to one slot */
 	const char *digest;		/* "" = none */
 	const char *tag;		/* beside which windows the digest is kept */
 	bool refused, repeated, done;
+	uint64_t age;			/* PACK_FORCE: how long ago it passed (ms) */
 	uint64_t taken;			/* answered: the server's time; what PACK_UNDO needs */
 };
 
@@ -247,6 +248,7 @@ struct local_item {
 
 struct local_entry {			/* one allocation */
 	struct local_entry *next;
+	uint64_t at;			/* clock_now() when it passed */
 	size_t bytes;
 	char digest[STORE_REDIS_DIGEST];
 	size_t n;

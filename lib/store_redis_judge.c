@@ -31,6 +31,7 @@
 #define JUDGE_TOGETHER 24u		/* messages of one trip */
 #define JUDGE_TOGETHER_ITEMS 256u	/* of all of them, beyond the first's */
 #define JUDGE_ROUNDS 6u			/* of AGAIN and old copies */
+#define JUDGE_LATE 5u			/* ms */
 #define JUDGE_CAP ((size_t)64 << 20)
 #define JUDGE_GIVE_BACK 25000u		/* us */
 
@@ -51,6 +52,7 @@ struct waiting {
 	struct err why;
 	pthread_cond_t wake;
 	bool lead, home;		/* under lanes_lock */
+	bool waited;
 };
 
 /* What one call holds: parts of messages that have the same slot. */
@@ -574,6 +576,14 @@ judge_is_reachable(struct store_redis *s, const struct waiting *w)
 	return true;
 }
 
+/* It waited for a lane until there is no time to travel: the server is not to be blamed for that, and those who
+ * travel with it are not to be hurried. */
+static bool
+judge_is_late(const struct waiting *w)
+{
+	return w->waited && w->deadline != UINT64_MAX && clock_left(w->deadline) < JUDGE_LATE;
+}
+
 static void
 judge_travel(struct store_redis *s, struct waiting **w, size_t n)
 {
@@ -588,7 +598,7 @@ judge_travel(struct store_redis *s, struct waiting **w, size_t n)
 	for (i = 0; i < n; i++) {
 		judge_prepare(s, w[i], book, t.a);
 		w[i]->state = strcmp(w[i]->generation, book->generation) != 0 ? JUDGE_OLD :
-		    judge_is_reachable(s, w[i]) ? JUDGE_WAITS : JUDGE_FAILED;
+		    judge_is_reachable(s, w[i]) && !judge_is_late(w[i]) ? JUDGE_WAITS : JUDGE_FAILED;
 		if (w[i]->state != JUDGE_WAITS)
 			continue;
 		t.w[t.n++] = w[i];
@@ -706,6 +716,7 @@ judge_go(struct store_redis *s, struct waiting *w)
 		s->busy++;
 		w->lead = true;
 	} else {
+		w->waited = true;
 		*s->last = w;
 		s->last = &w->next;
 		if (!lane_wait(s, w)) {
@@ -810,6 +821,7 @@ static struct waiting *
 fold_prepare(struct store_redis *s, struct arena *a, const struct local_entry *entry)
 {
 	struct waiting *w = arena_zalloc(a, sizeof(*w));
+	uint64_t now = clock_now(), age = now > entry->at ? now - entry->at : 0;
 	const struct local_item *from;
 	struct store_item *item;
 	size_t i;
@@ -829,6 +841,8 @@ fold_prepare(struct store_redis *s, struct arena *a, const struct local_entry *e
 	(void)str_copy(w->digest, sizeof(w->digest), entry->digest);
 	w->flags = PACK_FORCE;
 	judge_part_all(s, w, a);
+	for (i = 0; i < w->n_parts; i++)
+		w->parts[i].age = age;
 	return w;
 }
 

@@ -85,6 +85,21 @@ local function push(old, value)
 	return pack(WIDTH[w], value) .. sub(old, 1, 9 * w)
 end
 
+-- Puts a value in the place of slice i.
+local function place(old, i, value)
+	local w = #old / 10
+	if (w == 1 and value > 255) or (w == 2 and value > 65535) then
+		local wider, v, at = value > 65535 and 4 or 2, nil, 1
+		local all = {}
+		for j = 1, 10 do
+			v, at = parse(WIDTH[w], old, at)
+			all[j] = pack(WIDTH[wider], j == i and value or v)
+		end
+		return table.concat(all)
+	end
+	return sub(old, 1, (i - 1) * w) .. pack(WIDTH[w], value) .. sub(old, i * w + 1)
+end
+
 -- Moves part b of the windows s to now.
 local function advance(s, b, ahead)
 	local old = s[b + 4]
@@ -255,7 +270,7 @@ local function wait_distinct(it, c)
 	return (floor(floor(tonumber(at[2]) / 256) / slice) + 11) * slice - now
 end
 
-local function charge_distinct(it)
+local function charge_distinct(it, passed)
 	local s, set = it.s, it.set
 	arrange(s, it)
 	if s.fresh then
@@ -263,13 +278,16 @@ local function charge_distinct(it)
 		s.fresh = false
 	end
 	-- One that was seen in this very millisecond is put after it: undo() has to see that somebody else saw it too.
-	local score = string.format('%.0f', now * 256 + s.epoch)
+	local score = string.format('%.0f', (passed or now) * 256 + s.epoch)
 	for i = 1, #it.values, 500 do
 		local args = {}
 		for j = i, math.min(i + 499, #it.values) do
 			local seen = it.scores[j] and floor(it.scores[j] / 256) or 0
-			args[#args + 1] = seen < now and score or
-			    string.format('%.0f', (seen + 1) * 256 + s.epoch)
+			if seen < (passed or now) then
+				args[#args + 1] = score
+			else
+				args[#args + 1] = string.format('%.0f', (seen + 1) * 256 + s.epoch)
+			end
 			args[#args + 1] = it.values[j]
 		end
 		call('ZADD', set, unpack(args))
@@ -279,7 +297,25 @@ local function charge_distinct(it)
 	call('PEXPIRE', set, keep)
 end
 
-local function charge(it)
+-- What passed some time ago, judged by a relay alone, belongs into the slices of that time.
+local function charge_late(it, passed)
+	local s = it.s
+	for b = 2, 5 * s.n - 3, 5 do
+		local slice = s[b] * 100
+		local age = floor(now / slice) - floor(passed / slice)
+		local add = math.min(it.amount, MOST - s[b + 2])
+		if age <= 10 then
+			s[b + 2] = s[b + 2] + add
+			if age <= 0 then
+				s[b + 3] = s[b + 3] + add
+			else
+				s[b + 4] = place(s[b + 4], age, slices(s[b + 4], age, age) + add)
+			end
+		end
+	end
+end
+
+local function charge(it, passed)
 	local s = it.s
 	if not s.marked then
 		s.marked = true
@@ -287,11 +323,14 @@ local function charge(it)
 		windows[s.name] = s
 	end
 	if it.distinct then
-		return charge_distinct(it)
+		return charge_distinct(it, passed)
 	end
 	local amount = it.amount
 	if not it.arranged then
 		arrange(s, it)
+	end
+	if passed then
+		return charge_late(it, passed)
 	end
 	for b = 2, 5 * s.n - 3, 5 do
 		local add = amount
@@ -394,9 +433,12 @@ for m = 3, #argv do
 	local blob = argv[m]
 	local flags, n, at = parse('<BH', blob)
 	local dry, force, taking = flags % 2 >= 1, flags % 4 >= 2, flags % 16 < 8
-	local items, refused, repeated, digest, seen, took = {}, false, false, nil, nil, nil
+	local items, refused, repeated, digest, seen, took, passed = {}, false, false, nil, nil, nil, nil
 	if not taking then
 		took, at = parse('<I6', blob, at)
+	elseif force then
+		passed, at = parse('<I6', blob, at)
+		passed = now - passed
 	end
 	if flags % 8 >= 4 then
 		k = k + 1
@@ -459,7 +501,7 @@ for m = 3, #argv do
 			end
 			if it.amount > 0 and not repeated and not dry and (it.always or force
 			    or not (refused or it.over)) then
-				charge(it)
+				charge(it, passed)
 			end
 		end
 	end

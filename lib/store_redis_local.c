@@ -10,14 +10,15 @@
  * windows. A message that is larger than the share, but not than the ceiling, fits an empty window.
  *
  * What is folded back bears the message's digest: a question that went to Redis and was judged there after all, too
- * late for us, left the same digest, and the message is not charged twice. It is charged now, not when it
- * passed: stricter, never laxer.
+ * late for us, left the same digest, and the message is not charged twice. It is charged to the slices of the time
+ * when it passed; what has left a window meanwhile is not charged there.
  *
  * The list is bounded; when Redis is gone for so long that it is full, the oldest messages are given up and counted
  * in `lost`. It does not outlive the process.
  */
 #include "lib/store_redis.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,7 +152,7 @@ local_write_down(struct store_redis *s, const struct book *b, const struct store
 	struct packed_item *p = arena_zalloc(a, r->n * sizeof(*p));
 	struct local_entry *e;
 	size_t i, n = 0, bytes = sizeof(*e);
-	char *at;
+	char *at, serial[48];
 
 	for (i = 0; i < r->n; i++) {
 		if (!local_is_charged(r, &r->items[i]))
@@ -167,8 +168,11 @@ local_write_down(struct store_redis *s, const struct book *b, const struct store
 		e = store_alloc(bytes);
 		e->bytes = bytes;
 		e->n = n;
-		if (r->message != NULL)
-			pack_digest(r->message, b->seed, e->digest);
+		e->at = clock_now();
+		/* Also what has no name of its own is folded back once. */
+		(void)snprintf(serial, sizeof(serial), "%llu %llu", (unsigned long long)store_hash_random(),
+		    (unsigned long long)e->at);
+		pack_digest(r->message != NULL ? r->message : serial, b->seed, e->digest);
 		at = (char *)&e->items[n];
 		for (i = 0; i < n; i++)
 			local_write_item(&e->items[i], &p[i], &at);

@@ -4,7 +4,7 @@
  * store_redis_pack - what the judging script is told of a message, and what it answers.
  *
  * Numbers are little-endian. Told: flags (1 byte), number of items (2), with PACK_UNDO the time that was answered when it was
- * taken (6); then for each item flags (1: distinct, 2:
+ * taken (6), with PACK_FORCE how many ms ago it passed (6); then for each item flags (1: distinct, 2:
  * soft, 4: always, 8: exempt), number of ceilings (1), amount or number of values (4); for each ceiling its length in
  * seconds (4) and its most (4); the values, 12 bytes each, with PACK_UNDO and what was told of each.
  *
@@ -89,6 +89,8 @@ pack_part(struct arena *a, const struct packed_part *p, unsigned flags, size_t *
 	at = pack_number(at, p->n, 2);
 	if ((flags & PACK_UNDO) != 0)
 		at = pack_number(at, p->taken, PACK_TIME);
+	else if ((flags & PACK_FORCE) != 0)
+		at = pack_number(at, p->age, PACK_TIME);
 	for (i = 0; i < p->n; i++)
 		at = pack_item(at, p->items[i], (flags & PACK_UNDO) != 0);
 	*len = (size_t)(at - text);

@@ -450,6 +450,33 @@ test_an_answer_that_comes_too_late(void **state)
 	store_close(&s);
 }
 
+/* What passed two hours ago weighs on the day, not on the hour. */
+static void
+test_folded_back_to_its_time(void **state)
+{
+	struct fixture *f = *state;
+	struct store *s = fixture_redis_relay(f, prefix, "out1");
+	struct local_entry *e = calloc(1, sizeof(*e) + sizeof(e->items[0]));
+	struct store_usage u;
+	int i;
+
+	assert_non_null(e);
+	assert_true(take(s, "acme", "1000/1h 1000/1d", NULL, NULL));
+	e->n = 1;
+	e->at = clock_now() - 2 * HOUR;
+	e->items[0] = (struct local_item){ .limit = "customer", .key = "acme", .kind = STORE_SUM, .amount = 300,
+	    .ceilings = fixture_ceilings("1000/1h 1000/1d") };
+	(void)snprintf(e->digest, sizeof(e->digest), "%s", "abc");
+	/* Told twice: counted once. */
+	for (i = 0; i < 2; i++)
+		assert_true(store_redis_fold(store_redis_of(s), &e, 1, clock_deadline(1000)));
+	assert_int_equal(store_usage(s, f->arena, "customer", "acme", &u, NULL), 1);
+	assert_int_equal(u.at[0].used, 1);
+	assert_int_equal(u.at[1].used, 301);
+	free(e);
+	store_close(&s);
+}
+
 /* A relay that starts while Redis is gone. */
 static void
 test_suspended_although_nobody_answers(void **state)
@@ -516,6 +543,7 @@ main(void)
 		CASE(test_every_key_has_an_end),
 		CASE(test_judged_alone_and_folded_back),
 		CASE(test_an_answer_that_comes_too_late),
+		CASE(test_folded_back_to_its_time),
 		CASE(test_suspended_although_nobody_answers),
 		CASE(test_settings_that_cannot_be),
 	};
