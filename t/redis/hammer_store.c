@@ -302,7 +302,7 @@ main(int argc, char **argv)
 	for (i = 0; i < relays; i++) {
 		pids[i] = fork();
 		if (pids[i] == 0)
-			_exit(run_relay(i));
+			exit(run_relay(i));
 	}
 	while (atomic_load(&shared->ready) < relays && waitpid(-1, &status, WNOHANG) == 0)
 		sleep_ms(5);
