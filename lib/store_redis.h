@@ -176,7 +176,7 @@ struct packed_item {
 	size_t n_values;
 	/* answered by the script */
 	uint32_t used[LIMIT_WINDOWS_MAX], add[LIMIT_WINDOWS_MAX];
-	const unsigned char *before;	/* eight bytes a value: when it was seen before; Cluster only */
+	const unsigned char *before;	/* eight bytes a value: when it was seen before; Cluster only; in the reply */
 	bool charged;
 	uint64_t full_until;
 	struct limit_ceiling full;

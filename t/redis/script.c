@@ -72,6 +72,7 @@ struct asked {
 	struct store_item item;
 	struct packed_item packed, *all[1];
 	struct packed_part part;
+	char before[64];		/* of distinct values: outlives the reply */
 };
 
 static void
@@ -124,6 +125,10 @@ call_script(struct asked *a, unsigned flags, uint64_t now)
 	if ((flags & PACK_UNDO) == 0 && (r->n != 2 || !pack_answer(&a->part, r->at[1], now, true))) {
 		(void)printf("Bail out! an answer that cannot be read\n");
 		exit(1);
+	}
+	if (a->packed.before != NULL && a->packed.n_values * 8 <= sizeof(a->before)) {
+		memmove(a->before, a->packed.before, a->packed.n_values * 8);
+		a->packed.before = (const unsigned char *)a->before;
 	}
 	redis_reply_free(&r);
 	arena_free(&arena);
