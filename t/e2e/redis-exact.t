@@ -77,4 +77,20 @@ first=$(load_value passed)
 check 'the rest of the room' run hammer_store -b $slow -r 1 -s 1 -n 100 cluster "$nodes" - 1000/1h 1000/1h 1000/1d
 check 'is there for who comes later' load_is passed $((1000 - first))
 
+# A relay is killed while most messages are refused by one server, and given back by the other. What it was at stays
+# counted, a message a session at most; nothing that passed is counted less.
+empty "$T/c/1" "$T/c/2" "$T/c/3"
+load hammer_store -b $slow -t 3 cluster "$nodes" - 100000/1h 1000/1h
+sleep 1
+read -r killed _ <"/proc/$load_pid/task/$load_pid/children"
+kill -9 "$killed"
+load_end >/dev/null 2>&1
+check 'a relay is killed' test "$load_status" -ne 0
+counted >"$T/counted"
+load_show 'a relay is killed'
+sed 's/^/# counted: /' "$T/counted"
+left=$(sed -n 's/ .*customer$//p' "$T/counted")
+check 'what had passed is counted' test "$left" -ge "$(load_value passed)"
+check 'and a message for each of its sessions at most' test "$left" -le $(($(load_value passed) + 16))
+
 t_done
