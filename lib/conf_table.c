@@ -5,7 +5,7 @@
  * for, whether a reload applies it, and the field in struct conf that it fills.
  *
  * The parser, `gatepost -t -v`, the sample file and gatepost.conf.5 are fed by or checked
- * against these rows (t/unit/test_conf_docs.sh). A new setting is a row here and a field in conf.h;
+ * against these rows (t/unit/conf_docs.t). A new setting is a row here and a field in conf.h;
  * the rows stand in the order of the sample file and the manual page.
  * Defaults are written as in the file and read by the same readers.
  */
@@ -53,7 +53,7 @@ static const struct conf_rule main_rules[] = {
 	{ ROW("listen", "list", "\"unix:/run/gatepost/milter.sock\"",
 	    "unix:/absolute/path, inet:PORT@ADDRESS, inet6:PORT@ADDRESS or fd:N", FIXED,
 	    "sockets where the MTA reaches the milter"),
-	    .type = &conf_type_texts, .at = AT(listen), .least = 1, .most = 16, .check = conf_check_listen },
+	    .type = &conf_type_texts, .at = AT(listen), .least = 1, .most = 8, .check = conf_check_listen },
 	TEXT_ROW("listen_mode", listen_mode, "text", "\"0660\"", "four octal digits such as 0660", FIXED,
 	    "permissions of unix sockets in listen", conf_check_octal),
 	TEXT_ROW("listen_group", listen_group, "text", "\"\"", "a group, or \"\" for the user's own", FIXED,

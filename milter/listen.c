@@ -98,12 +98,14 @@ open_unix(struct listener *l, const char *path, const char *where, const struct 
 
 /* ---- TCP ------------------------------------------------------------------------ */
 
-/* Accepted sockets inherit TCP_NODELAY. Without it the verdict waits for a delayed ACK of the header edit before it: 40 ms a message. */
+/* Accepted sockets inherit TCP_NODELAY. Without it the verdict waits for a delayed ACK of the header edit
+ * before it: 40 ms a message. */
 static int
 open_inet(struct listener *l, const char *spec, int family, const char *where, struct err *e)
 {
 	const char *at = strchr(spec, '@');
-	struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST }, *ai;
+	struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM,
+	    .ai_flags = AI_PASSIVE | AI_NUMERICHOST }, *ai;
 	char port[8];
 	int fd, one = 1, r;
 
@@ -186,7 +188,8 @@ name_is(const char *names, int n, const char *name)
 int
 listen_inherit(struct listener *l, const char *name)
 {
-	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	const char *names = getenv("LISTEN_FDNAMES");
 	int n, i;
 
 	memset(l, 0, sizeof(*l));
@@ -216,30 +219,14 @@ listen_deafen(struct listener *l, struct err *e)
 	struct sockaddr_un none = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	/* Bound to no name (Linux picks an abstract one), so nobody connects; non-blocking, since libmilter would otherwise
-	 * sit in accept() with its lock held. */
+	/* Bound to no name (Linux picks an abstract one), so nobody connects; non-blocking, since libmilter
+	 * would otherwise sit in accept() with its lock held. */
 	if (fd < 0 || bind(fd, (struct sockaddr *)&none, sizeof(sa_family_t)) < 0 || listen(fd, 1) < 0)
 		return fail(e, fd, "listening socket", "cannot be replaced");
 	if (dup3(fd, l->fd, O_CLOEXEC) < 0)
 		return fail(e, fd, "listening socket", "cannot be replaced");
 	close(fd);
 	return 0;
-}
-
-void
-listen_poke(const struct listener *l)
-{
-	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
-	socklen_t n = sizeof(ss);
-	int fd;
-
-	if (l->fd < 0 || getsockname(l->fd, (struct sockaddr *)&ss, &n) < 0)
-		return;
-	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return;
-	(void)connect(fd, (struct sockaddr *)&ss, n);
-	close(fd);
 }
 
 void

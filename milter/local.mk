@@ -19,8 +19,9 @@ milter_libapi_a_SOURCES = \
 milter_gatepost_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(JANSSON_CFLAGS)
 milter_gatepost_LDADD = milter/libapi.a milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(MILTER_LIBS)
 milter_gatepost_SOURCES = \
-	milter/daemon.c milter/daemon.h milter/listen.c milter/listen.h milter/main.c milter/notify.c \
-	milter/notify.h milter/session.c milter/session.h
+	milter/daemon.c milter/daemon.h milter/forward.c milter/forward.h milter/listen.c milter/listen.h \
+	milter/main.c milter/notify.c milter/notify.h milter/serve.c milter/serve.h milter/session.c \
+	milter/session.h
 
 milter_gatepostctl_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS)
 milter_gatepostctl_LDADD = milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(CURL_LIBS) $(JANSSON_LIBS)
