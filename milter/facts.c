@@ -205,14 +205,13 @@ read_mailboxes(struct facts *f, const char *name, struct mail_address **to, size
 	for (i = 0; i < f->n_headers; i++) {
 		if (strcasecmp(f->headers[i].name, name) != 0)
 			continue;
-		fields++;
+		if (++fields > FACTS_FROM_FIELDS_MAX) {
+			*why = "too many fields of this name";
+			break;
+		}
 		if (mail_mailboxes_parse(f->arena, f->headers[i].value, &boxes) != 1) {
 			*why = boxes.why;
 			continue;
-		}
-		if (fields > FACTS_FROM_FIELDS_MAX) {
-			*why = "too many fields of this name";
-			break;
 		}
 		for (k = 0; k < boxes.n; k++) {
 			*to = grow(f->arena, *to, *n, &space, sizeof(**to));

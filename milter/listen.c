@@ -40,7 +40,8 @@ fail(struct err *e, int fd, const char *where, const char *what)
 
 /* ---- unix --------------------------------------------------------------------- */
 
-/* A socket left behind by a killed daemon answers nobody; one that answers belongs to a running one. */
+/* A socket left behind by a killed daemon refuses everybody; one that does anything else may be a running
+ * one's: busy (EAGAIN), or not ours to ask (EACCES). */
 static int
 clear_path(const struct sockaddr_un *sun, const char *where, struct err *e)
 {
@@ -51,13 +52,17 @@ clear_path(const struct sockaddr_un *sun, const char *where, struct err *e)
 		return errno == ENOENT ? 0 : fail(e, -1, where, "cannot look at it");
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(e, ERR_INPUT, "%s: something that is no socket stands there", where);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return fail(e, -1, where, "socket");
 	r = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
-	close(fd);
-	if (r == 0)
+	if (r < 0 && errno != ECONNREFUSED && errno != EAGAIN)
+		return fail(e, fd, where, "cannot ask who answers there");
+	if (r == 0 || errno == EAGAIN) {
+		close(fd);
 		return err_set(e, ERR_DENIED, "%s: another daemon answers there", where);
+	}
+	close(fd);
 	if (unlink(sun->sun_path) < 0)
 		return fail(e, -1, where, "cannot replace it");
 	return 0;

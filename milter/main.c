@@ -41,7 +41,7 @@
 #endif
 
 
-#define LISTEN_MOST 8	/* as in lib/conf_table.c */
+#define LISTEN_MOST 16	/* as in lib/conf_table.c */
 
 struct arguments {
 	const char *file;

@@ -105,8 +105,8 @@ safe_value(struct arena *a, const char *value)
 	return copy;
 }
 
-/* Turns blanks into folds so that lines stay short; a blank with nothing behind it stays, since RFC 5322 3.2.2
- * wants no line of blanks alone. */
+/* Turns blanks into folds so that lines stay short; a blank with nothing behind it stays, since RFC 5322
+ * 3.2.2 wants no line of blanks alone. */
 static void
 fold(char *value, size_t name_length, struct arena *a, const char **to)
 {

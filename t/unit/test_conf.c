@@ -495,7 +495,9 @@ load_unreadable(const char *path)
 		path = strrchr(path, '/');
 	}
 	told[0] = '\0';
-	_exit(conf_load(path, &p) == NULL && p.count == 1 && strstr(told, "Permission denied") != NULL ? 0 : 1);
+	if (conf_load(path, &p) != NULL || p.count != 1)
+		_exit(1);
+	_exit(strstr(told, "Permission denied") != NULL ? 0 : 1);
 }
 
 static void

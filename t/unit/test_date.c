@@ -104,7 +104,8 @@ text_need_not_end(void **state)
 static void
 the_time_zone_does_not_matter(void **state)
 {
-	static const char *const zones[] = { "UTC", "Pacific/Kiritimati", "America/Los_Angeles", "XXX-14", "XXX+12" };
+	static const char *const zones[] = { "UTC", "Pacific/Kiritimati", "America/Los_Angeles", "XXX-14",
+	    "XXX+12" };
 	uint64_t ms;
 	size_t i;
 

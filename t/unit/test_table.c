@@ -553,8 +553,8 @@ files_that_are_refused(void **state)
 	}
 }
 
-/* Exits 0 when a table whose file belongs to somebody else is refused, 2 when nobody cannot be had. It changes
- * its root directory, since TMPDIR may let nobody through. */
+/* Exits 0 when a table whose file belongs to somebody else is refused, 2 when nobody cannot be had. It
+ * changes its root directory, since TMPDIR may let nobody through. */
 static void
 open_as_nobody(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * verdict: which finding wins, what monitor mode keeps from being done, what the sender hears, and header edits
- * that are right for both MTAs and safe in any message.
+ * verdict: which finding wins, what monitor mode keeps from being done, what the sender hears, and header
+ * edits that are right for both MTAs and safe in any message.
  */
 #include "milter/verdict.h"
 
@@ -51,7 +51,8 @@ static const struct {
 	{ "only told", { { CONF_ACCEPT, false } }, 1, CONF_ACCEPT, -1, CONF_ACCEPT, -1 },
 	{ "tag", { { CONF_ACCEPT, false }, { CONF_TAG, false } }, 2, CONF_TAG, 1, CONF_ACCEPT, -1 },
 	{ "slow over tag", { { CONF_SLOW, false }, { CONF_TAG, false } }, 2, CONF_SLOW, 0, CONF_ACCEPT, -1 },
-	{ "hold over slow", { { CONF_SLOW, false }, { CONF_HOLD, false } }, 2, CONF_HOLD, 1, CONF_ACCEPT, -1 },
+	{ "hold over slow", { { CONF_SLOW, false }, { CONF_HOLD, false } }, 2, CONF_HOLD, 1,
+	    CONF_ACCEPT, -1 },
 	{ "defer over hold", { { CONF_DEFER, false }, { CONF_HOLD, false } }, 2, CONF_DEFER, 0,
 	    CONF_ACCEPT, -1 },
 	{ "reject over all", { { CONF_DEFER, false }, { CONF_REJECT, false }, { CONF_HOLD, false } }, 3,
@@ -59,7 +60,8 @@ static const struct {
 	{ "the first of equals", { { CONF_TAG, false }, { CONF_DEFER, false }, { CONF_DEFER, false } }, 3,
 	    CONF_DEFER, 1, CONF_ACCEPT, -1 },
 	{ "monitor alone", { { CONF_REJECT, true } }, 1, CONF_ACCEPT, -1, CONF_REJECT, 0 },
-	{ "monitor is stronger", { { CONF_TAG, false }, { CONF_DEFER, true } }, 2, CONF_TAG, 0, CONF_DEFER, 1 },
+	{ "monitor is stronger", { { CONF_TAG, false }, { CONF_DEFER, true } }, 2, CONF_TAG, 0,
+	    CONF_DEFER, 1 },
 	{ "monitor is weaker", { { CONF_REJECT, false }, { CONF_DEFER, true } }, 2, CONF_REJECT, 0,
 	    CONF_ACCEPT, -1 },
 	{ "monitor is equal", { { CONF_DEFER, true }, { CONF_DEFER, false } }, 2, CONF_DEFER, 1,
@@ -130,7 +132,8 @@ static const struct {
 	    "451", "4.7.1", "no" },
 	{ "incident", { .reply = "no", .incident = "7Q2KX" }, CONF_REJECT, "550", "5.7.1",
 	    "no (incident 7Q2KX)" },
-	{ "percent is the session's business", { .reply = "100% no" }, CONF_REJECT, "550", "5.7.1", "100% no" },
+	{ "percent is the session's business", { .reply = "100% no" }, CONF_REJECT, "550", "5.7.1",
+	    "100% no" },
 	{ "two lines", { .reply = "no\r\n250 ok" }, CONF_REJECT, "550", "5.7.1", "no\\x0d\\x0a250 ok" },
 	{ "escape sequence", { .reply = "\x1b[2J" }, CONF_REJECT, "550", "5.7.1", "\\x1b[2J" },
 	{ "no UTF-8", { .reply = "\xff" }, CONF_REJECT, "550", "5.7.1", "\\xff" },
@@ -178,7 +181,8 @@ a_long_reply_keeps_its_incident(void **state)
 
 /* ---- removing headers ------------------------------------------------------------ */
 
-/* Postfix counts anew after each removal, Sendmail does not: only from the last to the first both remove the same. */
+/* Postfix counts anew after each removal, Sendmail does not: only from the last to the first both remove the
+ * same. */
 static void
 removals_go_downwards(void **state)
 {
@@ -266,8 +270,8 @@ inserts_keep_their_order(void **state)
 	assert_null(verdict.removes);
 }
 
-/* What stands on the lines of a folded value: unfolded it is the value, no line is too long where a blank would
- * have shortened it, none is of blanks alone. */
+/* What stands on the lines of a folded value: unfolded it is the value, no line is too long where a blank
+ * would have shortened it, none is of blanks alone. */
 static void
 check_folds(const char *name, const char *value, const char *folded)
 {
