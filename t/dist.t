@@ -8,7 +8,7 @@
 set -e
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/gatepost-dist.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
-echo 1..4
+echo 1..5
 fail() { echo "not ok $1 - $2"; tail -30 "$tmp/log" | sed 's/^/# /'; exit 1; }
 mkdir "$tmp/src" "$tmp/build" "$tmp/root"
 (cd "$1" && make -s dist distdir=gatepost-dist-test >"$tmp/log" 2>&1 && mv gatepost-dist-test.tar.gz "$tmp/") || fail 1 'make dist'
@@ -27,3 +27,5 @@ echo "ok 3 - make install"
 sed "s,/etc/gatepost/,$tmp/root/etc/gatepost/,g" "$tmp/root/etc/gatepost/gatepost.conf" >"$tmp/gatepost.conf"
 "$tmp/root/usr/sbin/gatepost" -t -c "$tmp/gatepost.conf" >"$tmp/log" 2>&1 || fail 4 'the installed configuration is right'
 echo "ok 4 - the installed configuration is right"
+(cd "$1" && make -s -j2 distcheck >"$tmp/log" 2>&1) || fail 5 'make distcheck'
+echo "ok 5 - make distcheck"

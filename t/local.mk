@@ -8,8 +8,8 @@ TEST_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(CMOCKA_CFLA
 TEST_LIBS = milter/libapi.a milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 UNIT = \
 	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_check_mailer t/unit/test_conf \
-	t/unit/test_date t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_log \
-	t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_signature \
+	t/unit/test_date t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
+	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_signature \
 	t/unit/test_store_contract t/unit/test_store_memory t/unit/test_store_threads t/unit/test_str \
 	t/unit/test_table t/unit/test_table_contract t/unit/test_verdict
 UNIT_THREADS = \
@@ -65,6 +65,9 @@ t_unit_test_limit_SOURCES = t/unit/test_limit.c
 t_unit_test_limit_key_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_limit_key_LDADD = $(TEST_LIBS)
 t_unit_test_limit_key_SOURCES = t/unit/test_limit_key.c
+t_unit_test_listen_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_listen_LDADD = $(TEST_LIBS)
+t_unit_test_listen_SOURCES = t/unit/test_listen.c
 t_unit_test_log_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_log_LDADD = $(TEST_LIBS)
 t_unit_test_log_SOURCES = t/unit/test_log.c
@@ -172,4 +175,10 @@ t_fuzz_fuzz_table_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 t_fuzz_fuzz_table_LDFLAGS = -fsanitize=fuzzer
 
 CLEANFILES += $(TOOLS) $(FUZZERS)
-EXTRA_DIST += t .clang-tidy
+EXTRA_DIST += .clang-tidy
+
+# The tests go into the tarball from the source tree alone: a build tree's t/ holds objects and programs.
+dist-hook:
+	cd $(srcdir) && tar -cf - --exclude='*.o' --exclude=.deps --exclude=.dirstamp --exclude='*.log' --exclude='*.trs' t | \
+	    (cd $(abs_builddir)/$(distdir) && tar -xf -)
+	cd $(distdir) && rm -f $(UNIT) $(TOOLS) $(FUZZERS)
