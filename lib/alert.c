@@ -318,7 +318,8 @@ alert_tell(struct alerts *a, const struct alert_item *i, const struct alert_extr
 	atomic_fetch_add(&a->told, 1);
 }
 
-/* Counts an event under its incident and tells it if it is worth it: true when it was told. id: of the incident. */
+/* Counts an event under its incident and tells it if it is worth it: true when it was told. id: of the
+ * incident. */
 static bool
 alert_count(struct alerts *a, struct alert_item *take_item, bool always, uint64_t until, char id[ALERT_ID])
 {

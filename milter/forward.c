@@ -58,7 +58,7 @@ struct forward {
 	socklen_t first_size;
 	struct side *listening;
 	size_t n_listening;
-	TAILQ_HEAD(, pair) pairs;
+	TAILQ_HEAD(pair_list, pair) pairs;
 	size_t n_pairs;
 	pthread_t thread;
 	pthread_mutex_t lock;	/* guards deaf, stop */
@@ -215,7 +215,8 @@ accept_one(struct forward *w, const struct side *listening)
 	if (fd < 0)
 		return;
 	if (w->n_pairs >= PAIRS_MOST) {
-		log_line(LOG_LEVEL_WARNING, "too many connections at a further listening socket; one is closed");
+		log_line(LOG_LEVEL_WARNING,
+		    "too many connections at a further listening socket; one is closed");
 		close(fd);
 		return;
 	}
@@ -319,10 +320,12 @@ forward_deafen(struct forward *w)
 static void
 forward_free(struct forward *w)
 {
-	struct pair *p;
+	struct pair *p, *next;
 
-	while ((p = TAILQ_FIRST(&w->pairs)) != NULL)
+	for (p = TAILQ_FIRST(&w->pairs); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, all);
 		pair_free(w, p);
+	}
 	if (w->epoll >= 0)
 		close(w->epoll);
 	if (w->wake >= 0)
@@ -371,7 +374,8 @@ forward_open(struct listener *extra, size_t n, const struct listener *first, str
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
 	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->first_size = sizeof(w->first);
-	if (w->epoll < 0 || w->wake < 0 || getsockname(first->fd, (struct sockaddr *)&w->first, &w->first_size) < 0 ||
+	if (w->epoll < 0 || w->wake < 0 ||
+	    getsockname(first->fd, (struct sockaddr *)&w->first, &w->first_size) < 0 ||
 	    epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->wake, &ev) < 0) {
 		(void)err_set(e, ERR_SYSTEM, "further listening sockets: %s", strerror(errno));
 		forward_free(w);

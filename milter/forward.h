@@ -6,7 +6,8 @@
  * forward - further listening sockets.
  *
  * libmilter serves one socket in a process. The others of `listen` are served here: what connects to
- * them is passed on, byte by byte, to the first one. It costs two copies a packet, so the first one should be the busy one.
+ * them is passed on, byte by byte, to the first one. It costs two copies a packet, so the first one should be
+ * the busy one.
  *
  *     struct forward *w = forward_open(extra, n, &first, &err);
  *     ...
@@ -20,7 +21,8 @@
 
 struct forward;
 
-/* Starts the thread. Takes the listeners' sockets over when it succeeds (their paths stay the caller's). NULL with e filled. */
+/* Starts the thread. Takes the listeners' sockets over when it succeeds (their paths stay the caller's). NULL
+ * with e filled. */
 struct forward *forward_open(struct listener *extra, size_t n, const struct listener *first, struct err *e);
 /* Accepts nothing more. From any thread. */
 void forward_deafen(struct forward *w);

@@ -3,8 +3,8 @@
 /*
  * gatepost - arguments, privileges, and the order of start and stop.
  *
- * The sockets are made as root where that is needed, then root is given up for good. What happens between start and
- * stop is serve.c's; what lives in the meantime is daemon.c's.
+ * The sockets are made as root where that is needed, then root is given up for good. What happens between
+ * start and stop is serve.c's; what lives in the meantime is daemon.c's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -258,7 +258,8 @@ open_sockets(const struct conf *c, const struct identity *id, struct sockets *s,
 
 	memset(s, 0, sizeof(*s));
 	s->milter.fd = s->api.fd = -1;
-	if (listen_inherit(&s->milter, "milter") < 0 && listen_open(&s->milter, c->listen.at[0], &want, e) < 0)
+	if (listen_inherit(&s->milter, "milter") < 0 &&
+	    listen_open(&s->milter, c->listen.at[0], &want, e) < 0)
 		return -1;
 	if (open_api_socket(c, id, s, e) < 0) {
 		close_sockets(s);

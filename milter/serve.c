@@ -4,8 +4,8 @@
  * serve - signals, and how libmilter is started, drained and stopped.
  *
  * The main thread keeps the signals: libmilter's own signal thread would end the daemon on SIGHUP, and could
- * not drain. smfi_main runs in a thread of its own with HUP, TERM and INT blocked; Linux hands a signal of the
- * process to the main thread first as long as that does not block it.
+ * not drain. smfi_main runs in a thread of its own with HUP, TERM and INT blocked; Linux hands a signal of
+ * the process to the main thread first as long as that does not block it.
  */
 #include "milter/serve.h"
 
@@ -117,8 +117,8 @@ run_libmilter(void *unused)
 	return NULL;
 }
 
-/* Accepts nothing more, and waits until the sessions have ended by themselves. A connection that libmilter has
- * accepted counts only once it has negotiated, so none may show for a while. */
+/* Accepts nothing more, and waits until the sessions have ended by themselves. A connection that libmilter
+ * has accepted counts only once it has negotiated, so none may show for a while. */
 static void
 drain(struct listener *milter, struct forward *further, uint64_t ms)
 {
@@ -163,8 +163,9 @@ joined(pthread_t thread)
 	return pthread_timedjoin_np(thread, NULL, &until) == 0;
 }
 
-/* smfi_stop waits for the listener's lock, and the listener sits in a poll of up to 5 s on a socket that nobody connects
- * to any more: so it runs beside us, while a signal that does nothing ends that poll. False when libmilter did not return. */
+/* smfi_stop waits for the listener's lock, and the listener sits in a poll of up to 5 s on a socket that
+ * nobody connects to any more: so it runs beside us, while a signal that does nothing ends that poll. False
+ * when libmilter did not return. */
 static bool
 stop_libmilter(pthread_t libmilter)
 {

@@ -83,7 +83,8 @@ unneeded(unsigned needs, unsigned long offered)
 static void
 ask_macros(SMFICTX *ctx, unsigned needs)
 {
-	static char none[] = NO_MACRO, mail[] = "i {auth_authen} {mail_addr}", mail_plain[] = "i {mail_addr}", end[] = "i {msg_id}";
+	static char none[] = NO_MACRO, mail[] = "i {auth_authen} {mail_addr}", mail_plain[] = "i {mail_addr}",
+	    end[] = "i {msg_id}";
 
 	smfi_setsymlist(ctx, SMFIM_CONNECT, none);
 	smfi_setsymlist(ctx, SMFIM_HELO, none);

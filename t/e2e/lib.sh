@@ -130,6 +130,14 @@ told() {
 	}
 }
 
+# at_mail REGEX: the reply to the last MAIL. The client goes on to RCPT whatever it was told.
+at_mail() {
+	grep -A 1 '^C: MAIL' "$T/said" | tail -n 1 | grep -q -E -e "^S: $1" || {
+		cat "$T/said"
+		return 1
+	}
+}
+
 # The queue id in the last "queued as".
 queued_as() {
 	sed -n 's/.*queued as //p' "$T/said" | tail -n 1

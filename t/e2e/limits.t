@@ -30,7 +30,8 @@ load sessions=1 messages=20 login=bob@acme.example password=secret id=serial
 check 'one after the other: 15 of 20 pass' [ "$(load_count accepted)" -eq 15 ]
 check 'and 5 are told to try again' [ "$(load_count deferred)" -eq 5 ]
 check 'with words that name the limit' grep -q '451 4\.7\.1 limit burst reached: 15 messages per 1h; try again in' "$T/load.log"
-check 'the last of them at MAIL, before any data' log_has 'message .*verdict=defer .*account=bob@acme.example .* rcpts=0 '
+deliver bob@acme.example bob@acme.example known 'From: bob@acme.example'
+check 'who is known to be over hears it at MAIL, before any data' at_mail '451 4\.7\.1 limit burst reached'
 load sessions=20 messages=1 login=alice@acme.example password=secret id=parallel
 check 'all at once: 15 of 20 pass' [ "$(load_count accepted)" -eq 15 ]
 check 'and 5 are told to try again' [ "$(load_count deferred)" -eq 5 ]
@@ -92,7 +93,7 @@ suspended() {
 check 'the desk suspends an account' suspended
 deliver carol@other.example carol@other.example suspended 'From: carol@other.example'
 check 'which hears it with the next message' told '^550 5\.7\.1 sending is suspended for this account'
-check 'at MAIL' said '^C: RCPT' 1
+check 'at MAIL' at_mail '550 5\.7\.1 sending is suspended'
 check 'and is released' ctl release account carol@other.example
 deliver carol@other.example carol@other.example freed 'From: carol@other.example'
 check 'to send again' told '^250 '

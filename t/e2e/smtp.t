@@ -24,9 +24,10 @@ check 'the log names the queue id that the client was told' log_has "^.*message 
 
 deliver bob@acme.example bob@other.example foreign-path 'From: bob@acme.example'
 check 'a foreign return-path is refused' told '^550 5\.7\.1 return-path bob@other\.example is not registered'
-check 'at MAIL' said '^C: RCPT' 1
+check 'at MAIL' at_mail '550 5\.7\.1 return-path'
 deliver bob@acme.example bob@acme.example foreign-from 'From: bob@acme.example, "Boss" <ceo@bank.example>'
 check 'a foreign mailbox among those in From is refused' told '^550 5\.7\.1 From address ceo@bank\.example'
+check 'at its end, when From is known' at_mail '250 '
 check 'and not delivered' not_delivered foreign-from
 deliver bob@acme.example '100%off@bank.example' percent 'From: bob@acme.example'
 check 'per cent signs in a reply stay single' told '^550 5\.7\.1 return-path 100%off@bank\.example is not'

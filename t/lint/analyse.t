@@ -14,7 +14,9 @@ else
 	failed=1
 	echo "not ok 1 - clang-tidy"; printf '%s\n' "$out" | grep -E 'warning|error' | sort -u | head -60 | sed 's/^/# /'
 fi
+# legacyUninitvar takes the address of an array for a read of it; its successor uninitvar does not, and stays on.
 if out=$(cppcheck --quiet --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
+    --suppress=legacyUninitvar \
     --error-exitcode=1 -j 2 --std=c11 -D_GNU_SOURCE -I. lib milter 2>&1); then
 	echo "ok 2 - cppcheck"
 else
