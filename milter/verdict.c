@@ -149,6 +149,7 @@ verdict_reply(const struct finding *f, enum conf_action action, struct reply *to
 {
 	bool permanent = action == CONF_REJECT;
 	struct str s = { to->text, 0, sizeof(to->text) - INCIDENT_ROOM, false };
+	char *c;
 
 	snprintf(to->code, sizeof(to->code), "%s", permanent ? "550" : "451");
 	snprintf(to->xcode, sizeof(to->xcode), "%c.%s", permanent ? '5' : '4',
@@ -157,4 +158,8 @@ verdict_reply(const struct finding *f, enum conf_action action, struct reply *to
 	s.size = sizeof(to->text);
 	if (f->incident != NULL)
 		str_catf(&s, " (incident %s)", f->incident);
+	/* Not every client has announced SMTPUTF8: replies are ASCII (RFC 6531 section 3.7.4.1). */
+	for (c = to->text; *c != '\0'; c++)
+		if ((unsigned char)*c > 0x7e)
+			*c = '?';
 }

@@ -63,7 +63,7 @@ void verdict_remove_header(struct verdict *v, const char *name, unsigned index);
 void verdict_insert_header(struct verdict *v, const char *name, const char *value);
 
 /* The SMTP reply of a refusal: code "451" or "550", xcode "4.7.1" or "5.7.1", text (one line, '%' NOT yet
- * doubled, at most 400 bytes). */
+ * doubled, less than 420 bytes, printable ASCII). */
 struct reply { char code[4]; char xcode[12]; char text[420]; };
 void verdict_reply(const struct finding *f, enum conf_action action, struct reply *to);
 

@@ -136,6 +136,7 @@ static const struct {
 	    "100% no" },
 	{ "two lines", { .reply = "no\r\n250 ok" }, CONF_REJECT, "550", "5.7.1", "no\\x0d\\x0a250 ok" },
 	{ "escape sequence", { .reply = "\x1b[2J" }, CONF_REJECT, "550", "5.7.1", "\\x1b[2J" },
+	{ "UTF-8", { .reply = "From \xc3\xbc@x.example" }, CONF_REJECT, "550", "5.7.1", "From ??@x.example" },
 	{ "no UTF-8", { .reply = "\xff" }, CONF_REJECT, "550", "5.7.1", "\\xff" },
 	{ "no text", { .reply = NULL, .incident = "7Q2KX" }, CONF_REJECT, "550", "5.7.1",
 	    " (incident 7Q2KX)" },
