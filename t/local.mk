@@ -35,7 +35,13 @@ print-threads:
 print-fuzz:
 	@echo $(FUZZERS)
 bench: all $(TOOLS)
-	GATEPOST_SRC=$(abs_srcdir) GATEPOST_BUILD=$(abs_builddir) $(srcdir)/t/bench/run
+	top_builddir=. srcdir=$(srcdir) $(srcdir)/t/bench/run $(BENCHFLAGS)
+	top_builddir=. srcdir=$(srcdir) $(srcdir)/t/bench/run-postfix $(BENCHFLAGS)
+	t/bench/bench_chain $(srcdir)/etc/signatures.conf
+	t/bench/bench_chain $(srcdir)/etc/signatures.conf 1000000 1000000
+	t/bench/bench_store
+	t/bench/bench_table
+	t/bench/bench_signature $(srcdir)/etc/signatures.conf
 .PHONY: checks print-unit print-threads print-fuzz bench fuzzers
 
 t_unit_test_alert_CPPFLAGS = $(TEST_CPPFLAGS)

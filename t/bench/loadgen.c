@@ -70,7 +70,7 @@ static struct {
 	pid_t pid;
 	const char *socket, *login, *domain;
 	bool in_order, sink;
-} opt = { .sessions = 8, .per_session = 10, .recipients = 1, .headers = 16, .body = 4000, .processes = 1,
+} opt = { .sessions = 8, .per_session = 10, .recipients = 1, .headers = 20, .body = 4000, .processes = 1,
 	.identities = 1000, .seconds = 5, .warm = 1, .login = "u%lu", .domain = "d%lu.example" };
 
 static struct tally *tally;		/* this process's, in shared memory */
