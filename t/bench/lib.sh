@@ -77,7 +77,9 @@ bench_config() {
 	END
 }
 b_signatures=
-[ ! -f "${srcdir:-.}/etc/signatures.conf" ] || b_signatures=$(cd "${srcdir:-.}" && pwd)/etc/signatures.conf
+if cp "${srcdir:-.}/etc/signatures.conf" "$B/"; then
+	b_signatures=$B/signatures.conf
+fi
 
 bench_syslog() {
 	"$BENCH/loadgen" -S "$B/syslog" &

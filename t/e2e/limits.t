@@ -5,8 +5,10 @@
 # Limits over SMTP: exactly the ceiling passes; hold ends in the hold queue, slow in the slow transport; suspend, raise, release.
 . "$(dirname "$0")/lib.sh"
 
+# The daemon runs as nobody, who may not look into our source tree.
+cp "$srcdir/etc/signatures.conf" "$T/"
 e2e_config <<END
-mailers : { signatures = "$srcdir/etc/signatures.conf"; first_seen = "off"; actions = { bulk = "tag"; webshell = "tag"; }; };
+mailers : { signatures = "$T/signatures.conf"; first_seen = "off"; actions = { bulk = "tag"; webshell = "tag"; }; };
 limits = (
   { name = "burst"; per = "account"; count = "messages"; ceilings = [ "15/1h" ]; action = "defer"; },
   { name = "size"; per = "customer"; count = "recipients"; ceilings = [ "60/1h" ]; action = "defer"; },

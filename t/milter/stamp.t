@@ -46,9 +46,10 @@ expect field X-Customer-ID: acme
 END
 daemon_stop
 
-# The first rows of the signature file that is installed.
+# The daemon runs as nobody, who may not look into our source tree.
+cp "${srcdir:-.}/etc/signatures.conf" "$T/"
 daemon_config <<END
-mailers : { signatures = "${srcdir:-$PWD}/etc/signatures.conf"; };
+mailers : { signatures = "$T/signatures.conf"; };
 END
 daemon_start
 play <<'END'
