@@ -164,22 +164,27 @@ joined(pthread_t thread)
 }
 
 /* smfi_stop waits for the listener's lock, and the listener sits in a poll of up to 5 s on a socket that
- * nobody connects to any more: so it runs beside us, while a signal that does nothing ends that poll. False
- * when libmilter did not return. */
+ * nobody connects to any more: so it runs beside us, while a signal that does nothing ends that poll. Both
+ * threads must be gone before the process ends in order, since libmilter then destroys its locks. False when
+ * they are not. */
 static bool
-stop_libmilter(pthread_t libmilter)
+stop_libmilter(pthread_t libmilter, struct listener *milter)
 {
+	bool serving = true, stopping = !gave_up;
 	pthread_t stopper;
 	unsigned tries;
 
-	if (!gave_up) {
+	if (stopping)
 		start_thread(&stopper, run_stop);
-		pthread_detach(stopper);
-	}
 	for (tries = 0; tries < STOP_TRIES; tries++) {
-		if (joined(libmilter))
+		if (serving && joined(libmilter)) {
+			serving = false;
+			milter->fd = -1;	/* libmilter has closed it; the number may be another's by now */
+		}
+		if (!serving && (!stopping || joined(stopper)))
 			return true;
-		pthread_kill(libmilter, SIGUSR1);
+		if (serving)
+			pthread_kill(libmilter, SIGUSR1);
 	}
 	log_line(LOG_LEVEL_WARNING, "libmilter did not return; leaving without it");
 	return false;
@@ -203,5 +208,5 @@ serve(struct daemon *d, struct listener *milter, struct forward *further, bool *
 	notify_send("STOPPING=1");
 	if (!*failed)
 		drain(milter, further, daemon_drain_time(d));
-	return stop_libmilter(libmilter) && session_count() == 0;
+	return stop_libmilter(libmilter, milter) && session_count() == 0;
 }
