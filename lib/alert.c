@@ -337,7 +337,8 @@ alert_is_ours(struct alerts *a, const char *phase, const struct alert_item *i)
 	return a->store == NULL || store_claim(a->store, "alerts", name, a->settings->repeat, NULL) != 0;
 }
 
-/* Counts an event under its incident and tells it if it is worth it: true when it was told. id: of the incident. */
+/* Counts an event under its incident and tells it if it is worth it: true when it was told. id: of the
+ * incident. */
 static bool
 alert_count(struct alerts *a, struct alert_item *take_item, bool always, uint64_t until, char id[ALERT_ID])
 {

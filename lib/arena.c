@@ -43,7 +43,7 @@ struct arena {
 
 /* No message and no log line can be built any more. The MTA sees the closed
  * connection and does what milter_default_action says. */
-static void
+static _Noreturn void
 arena_out_of_memory(void)
 {
 	static const char text[] = "gatepost: out of memory\n";

@@ -35,15 +35,17 @@ bool conf_action_parse(const char *text, enum conf_action *to);
 
 struct conf_strings { size_t n; const char **at; };
 
-enum conf_per { CONF_PER_CUSTOMER, CONF_PER_ACCOUNT, CONF_PER_CLIENT, CONF_PER_SUBMITTER, CONF_PER_RETURN_PATH,
-	CONF_PER_RECIPIENT_DOMAIN, CONF_PER_MAILER, CONF_PER_EVERYONE };
-const char *conf_per_text(enum conf_per p);	/* "customer" "account" "client" "submitter" "return-path" "recipient-domain" "mailer" "everyone" */
+enum conf_per { CONF_PER_CUSTOMER, CONF_PER_ACCOUNT, CONF_PER_CLIENT, CONF_PER_SUBMITTER,
+	CONF_PER_RETURN_PATH, CONF_PER_RECIPIENT_DOMAIN, CONF_PER_MAILER, CONF_PER_EVERYONE };
+/* "customer" "account" "client" "submitter" "return-path" "recipient-domain" "mailer" "everyone" */
+const char *conf_per_text(enum conf_per p);
 bool conf_per_parse(const char *text, enum conf_per *to);
 #define CONF_PER_MAX 4
 
 enum conf_count { CONF_COUNT_MESSAGES, CONF_COUNT_RECIPIENTS, CONF_COUNT_EXTERNAL, CONF_COUNT_BYTES,
 	CONF_COUNT_DISTINCT, CONF_COUNT_NETWORKS, CONF_COUNT_REFUSALS };
-const char *conf_count_text(enum conf_count c);	/* "messages" "recipients" "external-recipients" "bytes" "distinct-recipients" "networks" "refusals" */
+/* "messages" "recipients" "external-recipients" "bytes" "distinct-recipients" "networks" "refusals" */
+const char *conf_count_text(enum conf_count c);
 
 struct conf_limit {
 	const char *name;		/* [a-z0-9-]{1,32}, unique */
@@ -53,7 +55,8 @@ struct conf_limit {
 	bool by_plan;			/* ceilings = "plan" (needs customer in per) */
 	struct limit_ceilings ceilings;	/* else these */
 	enum conf_action action;	/* for "suspend 24h": CONF_DEFER and suspend set */
-	uint64_t suspend;		/* ms; 0 = no suspension. What is suspended: the account if per has it, else the customer */
+	uint64_t suspend;		/* ms; 0 = no suspension. What is suspended: the account if per has
+					 * it, else the customer */
 	enum conf_mode mode;
 	struct conf_strings when_mailer;	/* kinds or names; empty = always */
 	int when_null_sender;		/* -1 whatever, 0 only with a return-path, 1 only the null one */
@@ -63,7 +66,8 @@ struct conf_limit {
 struct conf_plan { const char *name; struct limit_ceilings ceilings; };
 
 struct conf_escalation {
-	const char *when;		/* a check's name ("ownership", "limit", "mailer", "trace") or a whole code ("ownership.from") */
+	const char *when;		/* a check's name ("ownership", "limit", "mailer", "trace") or a
+					 * whole code ("ownership.from") */
 	unsigned times;
 	uint64_t within;		/* ms */
 	bool customer;			/* suspend the customer, else the account */
@@ -95,13 +99,15 @@ struct conf {
 		const char *prefix;
 		unsigned connections;
 	} store;
-	struct { const char *accounts, *networks, *users, *domains, *customers, *also; } tables;	/* "" = none */
+	struct {			/* "" = none */
+		const char *accounts, *networks, *users, *domains, *customers, *also;
+	} tables;
 	struct {
 		bool login, network;	/* sources, in their order */
 		struct conf_strings sources;
 		enum conf_action unidentified, unsure;
 		struct conf_strings relays;	/* addresses or prefixes */
-		struct conf_strings bounce_domains;	/* what our own bounces are From; empty = relay's name */
+		struct conf_strings bounce_domains;	/* our own bounces are From; empty = relay's name */
 		enum conf_mode mode;
 	} identity;
 	struct { enum conf_mode mode; } suspension;
@@ -112,7 +118,8 @@ struct conf {
 	} ownership;
 	struct {
 		struct { const char *header; enum conf_form form; } customer, submitter;
-		enum conf_action forged;	/* accept, tag, hold or reject a message that carried a copy of our stamp */
+		enum conf_action forged;	/* accept, tag, hold or reject a message that carried a copy
+						 * of our stamp */
 		struct conf_strings strip;	/* further header names to remove */
 		enum conf_mode mode;
 	} trace;
@@ -142,10 +149,10 @@ struct conf {
 	} alerts;
 };
 
-/* One call for each mistake, in the order of the file. e->where = "file:line", or "file" alone for what is not in
- * it; e->text = "path.to.setting: problem; allowed: ...". warn (may be NULL)
- * gets what is no mistake but hardly wanted, such as a file without limits; it refuses nothing, and is told
- * only when there is no mistake. */
+/* One call for each mistake, in the order of the file. e->where = "file:line", or "file" alone for what is
+ * not in it; e->text = "path.to.setting: problem; allowed: ...". warn (may be NULL) gets what is no mistake
+ * but hardly wanted, such as a file without limits; it refuses nothing, and is told only when there is no
+ * mistake. */
 struct conf_problems {
 	void (*say)(void *cookie, const struct err *e);
 	void *cookie;
@@ -163,7 +170,8 @@ void conf_unref(struct conf **c);
 const struct conf_plan *conf_plan_find(const struct conf *c, const char *name);
 const struct conf_limit *conf_limit_find(const struct conf *c, const char *name);
 
-/* Settings that differ and that a reload cannot apply (listen, api, user, store...): says each to p as a mistake; returns how many. */
+/* Settings that differ and that a reload cannot apply (listen, api, user, store...): says each to p as a
+ * mistake; returns how many. */
 size_t conf_compare_fixed(const struct conf *now, const struct conf *next, struct conf_problems *p);
 
 /* The table's rows, for `gatepost -t -v`, the tests of sample and manual page. NULL at the end. */
@@ -176,8 +184,8 @@ struct conf_row {
 	bool reloadable;
 	bool example;		/* the sample file sets an example here, not the default */
 };
-/* Members of a list of groups are rows of their own, after all others: "limits[].per". Those that must be given
- * have def "". */
+/* Members of a list of groups are rows of their own, after all others: "limits[].per". Those that must be
+ * given have def "". */
 const struct conf_row *conf_row(size_t n);
 /* The value that row n has in c, as it would be written in the file; "" for a member of a list of groups. */
 struct str;

@@ -5,7 +5,7 @@
  * for, whether a reload applies it, and the field in struct conf that it fills.
  *
  * The parser, `gatepost -t -v`, the sample file and gatepost.conf.5 are fed by or checked
- * against these rows (t/unit/test_conf_docs.sh). A new setting is a row here and a field in conf.h;
+ * against these rows (t/unit/conf_docs.t). A new setting is a row here and a field in conf.h;
  * the rows stand in the order of the sample file and the manual page.
  * Defaults are written as in the file and read by the same readers.
  */
@@ -146,7 +146,7 @@ static const struct conf_rule main_rules[] = {
 	    "our own hosts: no customers, may send bounces and local mail"),
 	    .type = &conf_type_texts, .at = AT(identity.relays), .least = 0, .most = CONF_LIST_MAX,
 	    .check = conf_check_network },
-	{ ROW("identity.bounce_domains", "list", "[ ]", "domains", RELOAD,
+	{ ROW("identity.bounce_domains", "list", "[ ]", "domains, other letters as A-labels", RELOAD,
 	    "what our own hosts' bounces are From; empty: the relay's name"),
 	    .type = &conf_type_texts, .at = AT(identity.bounce_domains), .least = 0, .most = CONF_LIST_MAX,
 	    .check = conf_check_domain },

@@ -398,7 +398,7 @@ conf_check_domain(const char *text, struct str *why)
 	bool same = domain != NULL && str_ieq(domain, text);
 
 	arena_free(&a);
-	return same || word_refuse(why, "is no domain (one with other letters is written as xn--...)");
+	return same || word_refuse(why, "is no domain");
 }
 
 bool

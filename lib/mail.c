@@ -269,11 +269,11 @@ local_read(struct mail_span raw, char to[MAIL_ADDRESS_MAX + 1], bool *quoted)
 
 /* Appends the local part as it stands in a table key: lower case, with quotes where it needs them. */
 static void
-local_write_key(struct str *to, const char *local, bool quoted)
+local_write_key(struct str *to, const char *local, size_t n, bool quoted)
 {
 	char *folded = NULL;
 
-	if (!is_ascii(local, strlen(local)))
+	if (!is_ascii(local, n))
 		folded = fold_utf8(local);
 	if (folded != NULL)
 		local = folded;
@@ -348,7 +348,7 @@ mail_address_set(struct arena *a, struct mail_span local, struct mail_span domai
 		name_n = mail_domain_write(domain.at, (size_t)(domain.end - domain.at), name);
 	if (name_n == 0)
 		return "an address has a domain that is not valid";
-	local_write_key(&key, plain, quoted);
+	local_write_key(&key, plain, plain_n, quoted);
 
 	block = arena_alloc(a, plain_n + 1 + key.len + 1 + name_n + 1);
 	memcpy(block, plain, plain_n + 1);

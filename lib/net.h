@@ -23,7 +23,8 @@ struct net_addr {
 /* "192.0.2.7", "2001:db8::1", also in brackets or with an "IPv6:" before it.
  * No zone ids, no short IPv4 forms. Returns 1, or 0. */
 int net_parse(const char *text, struct net_addr *to);
-/* "192.0.2.0/24", or an address alone (= its full length). Bits beyond the prefix must be 0. Returns 1, or 0. */
+/* "192.0.2.0/24", or an address alone (= its full length). Bits beyond the prefix must be 0. Returns 1, or
+ * 0. */
 int net_parse_prefix(const char *text, struct net_addr *to, unsigned *length);
 /* From a socket; false for anything but IPv4 and IPv6. */
 bool net_from_sockaddr(const struct sockaddr *from, struct net_addr *to);

@@ -50,7 +50,8 @@ pattern_limits(void)
 struct pattern *
 pattern_new(const char *text, struct err *e)
 {
-	const uint32_t options = PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY;
+	const uint32_t options = PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C |
+	    PCRE2_DOLLAR_ENDONLY;
 	struct pattern *p;
 	pcre2_code *code;
 	PCRE2_SIZE at;
@@ -65,7 +66,8 @@ pattern_new(const char *text, struct err *e)
 	code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, options, &rc, &at, NULL);
 	if (code == NULL) {
 		(void)pcre2_get_error_message(rc, why, sizeof(why));
-		(void)err_set(e, ERR_INPUT, "the pattern is wrong at its byte %zu: %s", (size_t)at + 1, (char *)why);
+		(void)err_set(e, ERR_INPUT, "the pattern is wrong at its byte %zu: %s", (size_t)at + 1,
+		    (char *)why);
 		return NULL;
 	}
 	(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);	/* refused: the interpreter does it */

@@ -129,7 +129,8 @@ signature_slow(struct signature_set *s, struct err *e)
 		if (!atomic_compare_exchange_strong(&s->tests[i].slow, &was, 2))
 			continue;
 		atomic_fetch_sub_explicit(&s->n_slow, 1, memory_order_relaxed);
-		(void)err_set(e, ERR_FULL, "signature %s: a pattern ran into its limit and counts as no match: %s",
+		(void)err_set(e, ERR_FULL,
+		    "signature %s: a pattern ran into its limit and counts as no match: %s",
 		    s->tests[i].owner, s->tests[i].text);
 		(void)err_at(e, s->file, s->tests[i].line);
 		return 1;
@@ -479,7 +480,8 @@ matching_twin(struct matching *w, struct field *f)
 	if (f->length == 0 || f->length > SIGNATURE_FIELD_NAME_MAX - 2 || !matching_pay(w, 16 * most))
 		return false;
 	for (i = 0; i < most; i++)
-		if ((w->headers[i].name[0] | 0x20) == 'x' && signature_lower_name(w->headers[i].name, name) > 2 &&
+		if ((w->headers[i].name[0] | 0x20) == 'x' &&
+		    signature_lower_name(w->headers[i].name, name) > 2 &&
 		    name[1] == '-' && strcmp(name + 2, text) == 0)
 			return true;
 	return false;
@@ -620,7 +622,8 @@ matching_find(struct matching *w, const struct signature_entry **found)
 		for (i = 0; i < names->n_tests; i++) {
 			t = &s->tests[names->tests[i]];
 			for (k = 0; w->hit[names->tests[i]] != 0 && k < t->n_entries; k++) {
-				if (seen[t->entries[k]]++ == 0 && matching_entry(w, &s->entries[t->entries[k]]))
+				if (seen[t->entries[k]]++ == 0 &&
+				    matching_entry(w, &s->entries[t->entries[k]]))
 					found[n++] = &s->entries[t->entries[k]];
 				seen[t->entries[k]] = 1;
 			}

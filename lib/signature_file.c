@@ -262,12 +262,14 @@ draft_check(struct reader *r)
 	for (i = 0; i < d->n; i++)
 		positive |= r->conditions[i].how != SIGNATURE_NONE;
 	if (!positive)
-		reader_wrong(r, d->line, "signature %s: no \"all\" or \"any\" line: it would match every message", d->name);
+		reader_wrong(r, d->line,
+		    "signature %s: no \"all\" or \"any\" line: it would match every message", d->name);
 	if (!draft_wild_fits(r))
-		reader_wrong(r, d->line, "signature %s: more than %u header names with '*' in the file", d->name,
-		    SIGNATURE_WILD_MAX);
+		reader_wrong(r, d->line, "signature %s: more than %u header names with '*' in the file",
+		    d->name, SIGNATURE_WILD_MAX);
 	if (r->set->n_entries == SIGNATURE_ENTRIES_MAX)
-		reader_wrong(r, d->line, "signature %s: more than %u signatures", d->name, SIGNATURE_ENTRIES_MAX);
+		reader_wrong(r, d->line, "signature %s: more than %u signatures", d->name,
+		    SIGNATURE_ENTRIES_MAX);
 }
 
 static void
@@ -335,7 +337,8 @@ read_title(struct reader *r, char *rest)
 	for (c = rest; *c >= 0x20 && *c < 0x7f; c++)
 		;
 	if (*rest == '\0' || *c != '\0' || strlen(rest) > SIGNATURE_TITLE_MAX)
-		reader_wrong(r, r->line, "title: 1 to %u printable ASCII characters expected", SIGNATURE_TITLE_MAX);
+		reader_wrong(r, r->line, "title: 1 to %u printable ASCII characters expected",
+		    SIGNATURE_TITLE_MAX);
 	r->draft.title = arena_strdup(r->set->memory, rest);
 }
 
@@ -349,8 +352,8 @@ read_kind(struct reader *r, char *rest)
 			r->draft.kind = signature_kind(i);
 			return;
 		}
-	reader_wrong(r, r->line, "kind \"%.60s\"; allowed: bulk, webshell, desktop, newsletter, crm, list, library",
-	    rest);
+	reader_wrong(r, r->line,
+	    "kind \"%.60s\"; allowed: bulk, webshell, desktop, newsletter, crm, list, library", rest);
 }
 
 static void
@@ -415,7 +418,8 @@ read_field_name(struct reader *r, const char *word, char to[SIGNATURE_FIELD_NAME
 		return false;
 	}
 	if (stars > 2 || (stars > 0 && i - stars < 3)) {
-		reader_wrong(r, r->line, "header \"%.60s\": at most two '*', and three other characters", word);
+		reader_wrong(r, r->line, "header \"%.60s\": at most two '*', and three other characters",
+		    word);
 		return false;
 	}
 	return true;
@@ -432,7 +436,8 @@ read_pattern(struct reader *r, struct draft_condition *c, const char *text)
 	if (c->pattern == NULL)
 		reader_wrong(r, r->line, "%s", e.text);
 	else if (c->op == SIGNATURE_REPEATS && pattern_parts(c->pattern) == 0)
-		reader_wrong(r, r->line, "repeats: the pattern needs (parentheses) around the part that is repeated");
+		reader_wrong(r, r->line,
+		    "repeats: the pattern needs (parentheses) around the part that is repeated");
 }
 
 static void
@@ -528,8 +533,8 @@ read_statement(struct reader *r, char *line)
 			statements[i].read(r, line);
 		return;
 	}
-	reader_wrong(r, r->line, "\"%.60s\"; allowed: signature, title, kind, confidence, seen, all, any, none",
-	    word);
+	reader_wrong(r, r->line,
+	    "\"%.60s\"; allowed: signature, title, kind, confidence, seen, all, any, none", word);
 }
 
 /* ---- the file ------------------------------------------------------------------------------ */
@@ -642,7 +647,8 @@ signature_parse(const char *file, const char *text, size_t n, const struct table
 static char *
 file_read(const char *file, size_t *n, struct err *e)
 {
-	const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);	/* O_NONBLOCK: a FIFO must not hang a reload */
+	/* O_NONBLOCK: a FIFO must not hang a reload. */
+	const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	char *text = NULL;
 	ssize_t got = 0;
@@ -651,12 +657,14 @@ file_read(const char *file, size_t *n, struct err *e)
 	if (fd < 0 || fstat(fd, &st) != 0) {
 		(void)err_set(e, ERR_SYSTEM, "cannot be read: %s", strerror(errno));
 	} else if (!S_ISREG(st.st_mode) || (size_t)st.st_size > SIGNATURE_FILE_MAX) {
-		(void)err_set(e, ERR_INPUT, "must be an ordinary file of at most %zu bytes", SIGNATURE_FILE_MAX);
+		(void)err_set(e, ERR_INPUT, "must be an ordinary file of at most %zu bytes",
+		    SIGNATURE_FILE_MAX);
 	} else if ((text = malloc(SIGNATURE_FILE_MAX + 1)) == NULL) {
 		abort();
 	} else {
 		while (*n <= SIGNATURE_FILE_MAX &&
-		    ((got = read(fd, text + *n, SIGNATURE_FILE_MAX + 1 - *n)) > 0 || (got < 0 && errno == EINTR)))
+		    ((got = read(fd, text + *n, SIGNATURE_FILE_MAX + 1 - *n)) > 0 ||
+		    (got < 0 && errno == EINTR)))
 			*n += got > 0 ? (size_t)got : 0;
 		if (got < 0)
 			(void)err_set(e, ERR_SYSTEM, "cannot be read: %s", strerror(errno));

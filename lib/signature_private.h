@@ -43,7 +43,8 @@ enum signature_op {
 	SIGNATURE_ENDS,
 	SIGNATURE_CONTAINS,
 	SIGNATURE_MATCHES,	/* the pattern matches */
-	SIGNATURE_REPEATS,	/* the pattern matches, and what its first part matched stands in the other field too */
+	SIGNATURE_REPEATS,	/* the pattern matches, and what its first part matched stands in the other
+				 * field too */
 	SIGNATURE_BEFORE,	/* the first such field stands above the first other one */
 	SIGNATURE_DIFFERS,	/* two such fields have different values */
 	SIGNATURE_TWIN		/* there is a field named X- and this value */
@@ -59,7 +60,7 @@ struct signature_test {
 	struct pattern *pattern;	/* NULL unless op needs one */
 	unsigned *entries;		/* that have it under all or any */
 	size_t n_entries;
-	const char *owner;		/* the first signature that has it, and its line: to name a slow one */
+	const char *owner;		/* first signature that has it, and its line: to name a slow one */
 	unsigned line;
 	atomic_uchar slow;		/* 0 never, 1 ran into its limit, 2 said */
 };

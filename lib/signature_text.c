@@ -168,8 +168,9 @@ signature_skip_name(const char *name, const char *value)
 	size_t i;
 
 	for (;;) {
-		for (i = 0; i < n && at[i] != '\0' && (at[i] | (at[i] >= 'A' && at[i] <= 'Z' ? 0x20 : 0)) == name[i]; i++)
-			;
+		for (i = 0; i < n && at[i] != '\0'; i++)
+			if ((at[i] | (at[i] >= 'A' && at[i] <= 'Z' ? 0x20 : 0)) != name[i])
+				break;
 		c = i == n ? at + n : at;
 		while (*c == ' ')
 			c++;

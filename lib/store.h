@@ -39,7 +39,7 @@ struct store_redis_settings {
 
 struct store_settings {
 	const char *type;	/* "memory", "redis" */
-	const char *file;	/* SQLite file for what lasts; beside it FILE-windows, and FILE-lock that is held.
+	const char *file;	/* SQLite file for what lasts; beside it FILE-windows, and FILE-lock, held.
 				 * redis: FILE-local with these, for when no server answers */
 	uint64_t memory;	/* bytes that windows may use, 4 MiB at least; a key of 3 windows takes 340 */
 	const char *relay;	/* our name, for the record of who did what */
@@ -73,7 +73,8 @@ struct store_item {
 	const char *const *values;	/* STORE_DISTINCT: n_values texts */
 	size_t n_values;
 	struct limit_ceilings ceilings;	/* as configured; overrides are applied by the store */
-	bool soft;		/* over its ceiling it is not charged, but refuses nothing (tag, slow, hold, monitor) */
+	bool soft;		/* over its ceiling it is not charged, but refuses nothing (tag, slow, hold,
+				 * monitor) */
 	bool always;		/* charged whatever this or another ceiling says (count = refusals); when
 				 * over and not soft, it refuses the others all the same */
 	/* answered */
@@ -81,17 +82,19 @@ struct store_item {
 	bool exempt;		/* an override lets it pass; it is counted all the same, so that top shows
 				 * it and the end of the exemption does not begin at zero */
 	bool warned;		/* this message took it past warn_at per cent of a ceiling */
-	size_t tight;		/* index of the ceiling that the following speak of: the refusing one, else the fullest */
+	size_t tight;		/* index of the ceiling that the following speak of: the refusing one, else
+				 * the fullest */
 	struct limit_ceiling ceiling;	/* that ceiling, overrides applied */
 	uint32_t used;		/* units in that window: before, when over; else with this message */
-	uint64_t retry_at;	/* over: when it would fit (ms); UINT64_MAX = never, being larger than the ceiling */
+	uint64_t retry_at;	/* over: when it would fit (ms); UINT64_MAX = never, being larger than the
+				 * ceiling */
 };
 
 struct store_request {
 	struct store_item *items;
 	size_t n;
-	const char *message;	/* digest text of the message, or NULL: the same one is charged once an hour, at most
-				 * STORE_RETRIES_MAX times free */
+	const char *message;	/* digest text of the message, or NULL: the same one is charged once an
+				 * hour, at most STORE_RETRIES_MAX times free */
 	unsigned warn_at;	/* per cent */
 	bool dry;		/* answer what would be; take nothing, remember nothing (explain) */
 	/* Asked when suspensions turn out to have changed since the caller looked at them: true = it is suspended
@@ -108,8 +111,8 @@ struct store_request {
 #define STORE_RETRIES_MAX 5u
 #define STORE_RETRY_TIME (3600u * 1000)
 
-/* Judges and takes. Waits no longer than the deadline (clock_mono_us). Returns 1 (answers filled), or -1 (e filled: nothing
- * was taken, as far as is known). Items with the same limit and key must not occur twice. */
+/* Judges and takes. Waits no longer than the deadline (clock_mono_us). Returns 1 (answers filled), or -1 (e
+ * filled: nothing was taken, as far as is known). Items with the same limit and key must not occur twice. */
 int store_judge(struct store *s, struct store_request *r, uint64_t deadline, struct err *e);
 
 /* Until when (ms) this key of this limit is known to be full, from an earlier refusal of a STORE_SUM item
@@ -130,7 +133,8 @@ struct store_suspension {
 };
 
 /* Known without waiting: 1 (filled, texts in the arena) or 0. An expired one is not found. */
-int store_suspended(struct store *s, const char *kind, const char *subject, struct arena *a, struct store_suspension *to);
+int store_suspended(struct store *s, const char *kind, const char *subject, struct arena *a,
+    struct store_suspension *to);
 enum store_result store_suspend(struct store *s, const struct store_suspension *w, struct err *e);
 /* STORE_REFUSED when there was none. */
 enum store_result store_release(struct store *s, const char *kind, const char *subject, struct err *e);
@@ -167,9 +171,11 @@ struct store_usage {
 	} at[LIMIT_WINDOWS_MAX];
 };
 /* The keys that fill the greatest part of a ceiling, fullest first; at most n. limit NULL = all. */
-int store_top(struct store *s, struct arena *a, const char *limit, size_t n, struct store_usage **to, struct err *e);
+int store_top(struct store *s, struct arena *a, const char *limit, size_t n, struct store_usage **to,
+    struct err *e);
 /* One key; 1, 0 unknown (= nothing used), -1. */
-int store_usage(struct store *s, struct arena *a, const char *limit, const char *key, struct store_usage *to, struct err *e);
+int store_usage(struct store *s, struct arena *a, const char *limit, const char *key, struct store_usage *to,
+    struct err *e);
 
 struct store_numbers {
 	uint64_t keys, values, digests;	/* live now */
@@ -183,9 +189,11 @@ void store_numbers(struct store *s, struct store_numbers *to);
 /* ---- small things that last (alert memory): name -> bytes ------------------ */
 
 /* Survives a restart, not necessarily SIGKILL within the last second. value NULL deletes. */
-enum store_result store_keep(struct store *s, const char *space, const char *name, const char *value, struct err *e);
+enum store_result store_keep(struct store *s, const char *space, const char *name, const char *value,
+    struct err *e);
 /* Calls each() for all of a space, by name; it may call the store. Returns how many, or -1. */
-int store_kept(struct store *s, const char *space, void (*each)(void *cookie, const char *name, const char *value), void *cookie, struct err *e);
+int store_kept(struct store *s, const char *space,
+    void (*each)(void *cookie, const char *name, const char *value), void *cookie, struct err *e);
 
 /* True for the first who asks within that time (ms): so one relay of many tells an incident. 1, 0 somebody else
  * did, -1. */

@@ -853,7 +853,7 @@ store_lasting_kept(struct store_lasting *l, const char *space,
 	(void)pthread_mutex_lock(&l->db_lock);
 	n = lasting_kept_read(l, space, a, &list, e);
 	(void)pthread_mutex_unlock(&l->db_lock);
-	for (i = 0; i < n; i++)
+	for (i = 0; list != NULL && i < n; i++)
 		each(cookie, list[2 * i], list[2 * i + 1]);
 	arena_free(&a);
 	return n < 0 ? -1 : n;

@@ -300,6 +300,7 @@ judge_is_counted(const struct windows_slot *s, unsigned part, const struct windo
 {
 	uint64_t slice = s->part[part].window.length * UINT64_C(1000) / LIMIT_SLICES;
 
+	/* A window lasts a second at least. NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
 	return r->epoch >= s->since[part] && r->seen / slice <= now / slice &&
 	    now / slice - r->seen / slice <= LIMIT_SLICES;
 }

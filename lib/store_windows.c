@@ -492,6 +492,8 @@ windows_evict(struct windows *w, struct windows_stripe *t, uint64_t least, uint6
 			lowest = fill;
 		}
 	}
+	if (victim == NULL)
+		return false;
 	windows_drop(w, t, victim);
 	(void)atomic_fetch_add(&w->evicted, 1);
 	return true;
@@ -521,6 +523,8 @@ windows_evict_record(struct windows *w, struct windows_stripe *t, uint64_t least
 		    (r->kind == victim->kind && r->seen < victim->seen))
 			victim = r;
 	}
+	if (victim == NULL)
+		return false;
 	windows_drop_record(w, t, victim);
 	(void)atomic_fetch_add(&w->evicted, 1);
 	return true;

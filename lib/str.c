@@ -411,7 +411,8 @@ str_wait_text(uint64_t ms, char *to, size_t size)
 {
 	uint64_t s = ms == 0 ? 1 : str_round_up(ms, 1000);
 
-	if (s < 60)
+	/* "2 min" for 66 s would double a short wait. */
+	if (s < 120 && s != 60)
 		(void)snprintf(to, size, "%" PRIu64 " s", s);
 	else if (s <= 90 * 60 && s != 3600)
 		(void)snprintf(to, size, "%" PRIu64 " min", str_round_up(s, 60));

@@ -35,7 +35,8 @@ static const struct check *const checks[] = {
 };
 #define N_CHECKS (sizeof(checks) / sizeof(checks[0]) - 1)
 
-#define MESSAGE_BUDGET_MS 5000	/* far below the MTA's 30 s for a command; every wait inside has its own, shorter budget */
+/* Far below the MTA's 30 s for a command; every wait inside has its own, shorter budget. */
+#define MESSAGE_BUDGET_MS 5000
 
 struct chain {
 	atomic_uint refs;
@@ -274,8 +275,8 @@ find_over(struct message *m)
 	struct finding f = { .check = "message", .code = "message.too-large", .action = CONF_DEFER,
 	    .status = "3.4", .reply = "too many headers or recipients in one message" };
 
-	f.desk = arena_printf(m->facts.arena, "%zu headers, %zu recipients, %zu bytes of them", m->facts.n_headers,
-	    m->facts.n_recipients, arena_used(m->facts.arena));
+	f.desk = arena_printf(m->facts.arena, "%zu headers, %zu recipients, %zu bytes of them",
+	    m->facts.n_headers, m->facts.n_recipients, arena_used(m->facts.arena));
 	f.subject = subject_of(&m->facts);
 	f.monitor = m->services->conf->mode == CONF_MONITOR;
 	verdict_add(&m->verdict, &f);
@@ -409,7 +410,8 @@ summarise(struct message *m, const char *final)
 	}
 	str_kv(&s, "sender", f->sender_ok && f->return_path.null ? "<>" : f->sender);
 	str_kv(&s, "from", f->n_from > 0 ? f->from[0].text : NULL);
-	str_kvu(&s, "rcpts", f->n_recipients);
+	if (f->n_recipients > 0)
+		str_kvu(&s, "rcpts", f->n_recipients);
 	str_kv(&s, "msgid", f->message_id);
 	str_kv(&s, "mailer", f->mailer);
 	str_kv(&s, "reason", decider != NULL ? decider->desk : would != NULL ? would->desk : NULL);

@@ -5,8 +5,8 @@
 /*
  * chain - the checks in their order, under one configuration snapshot.
  *
- * A chain is made from a conf (tables opened, checks initialised), counted, and never changes. At a reload a new
- * one takes its place; sessions finish on theirs.
+ * A chain is made from a conf (tables opened, checks initialised), counted, and never changes. At a reload a
+ * new one takes its place; sessions finish on theirs.
  *
  *     chain_begin(ch, &m, arena)         at MAIL
  *     chain_run(ch, &m, STAGE_MAIL)      a verdict of hold or weaker goes on
@@ -21,8 +21,10 @@
 
 struct chain;
 
-/* Takes over c's reference when it succeeds. NULL when a table or check cannot be had; all reasons went to report. */
-struct chain *chain_new(struct conf *take_c, struct store *s, struct alerts *a, const struct table_report *report);
+/* Takes over c's reference when it succeeds. NULL when a table or check cannot be had; all reasons went to
+ * report. */
+struct chain *chain_new(struct conf *take_c, struct store *s, struct alerts *a,
+    const struct table_report *report);
 /* Where rereads of tables are told from now on (it must outlive the chain). Before the chain is shared. */
 void chain_keep_report(struct chain *ch, const struct table_report *report);
 struct chain *chain_ref(struct chain *ch);
@@ -38,10 +40,11 @@ void chain_poll(struct chain *ch);
 void chain_begin(struct chain *ch, struct message *m, struct arena *take_arena);
 /* Runs the stage's checks and returns what is to be done. */
 enum conf_action chain_run(struct chain *ch, struct message *m, enum stage stage);
-/* What is to be done after that stage, without running anything. A local message (sendmail(1)) is never refused at STAGE_MAIL
- * (its finding waits for the end), and held where others are deferred. */
+/* What is to be done after that stage, without running anything. A local message (sendmail(1)) is never
+ * refused at STAGE_MAIL (its finding waits for the end), and held where others are deferred. */
 enum conf_action chain_action(const struct message *m, enum stage stage);
-/* The message's end, after its last stage, exactly once: events, alerts, the summary line. aborted: the client went away before a verdict. */
+/* The message's end, after its last stage, exactly once: events, alerts, the summary line. aborted: the
+ * client went away before a verdict. */
 void chain_finish(struct chain *ch, struct message *m, enum stage stage, bool aborted);
 
 /* The table of checks, NULL at the end. */

@@ -7,8 +7,10 @@
  *
  * A check is one constant struct at the head of its file, listed in chain.c. The story of one use:
  *
- *   init     once for each configuration snapshot: opens what it needs, returns its state; NULL + errors = bad configuration
- *   needs    what it wants of the MTA under this configuration; the union of all checks' needs is negotiated, nothing else crosses the socket
+ *   init     once for each configuration snapshot: opens what it needs, returns its state; NULL + errors =
+ *            bad configuration
+ *   needs    what it wants of the MTA under this configuration; the union of all checks' needs is
+ *            negotiated, nothing else crosses the socket
  *   run      at each stage in .stages, with everything known so far. It reads facts, writes the
  *            facts that are its own (facts.h), adds findings and edits to the verdict. It answers
  *              CHECK_DONE    it had its say (findings or none)
@@ -49,7 +51,7 @@ struct message {
 	uint64_t deadline;		/* clock_mono_us: when the answer must stand */
 	enum conf_mode mode;		/* of the check now running: global monitor applied */
 	bool dry;			/* explain: take nothing, tell nobody */
-	const struct store_request *judged;	/* what check_limits asked the store, with its answers; NULL before */
+	const struct store_request *judged;	/* what check_limits asked the store, answered; NULL before */
 	uint64_t spent_us;		/* time in checks so far */
 };
 
@@ -66,8 +68,9 @@ struct check {
 	enum conf_action (*unsure)(const struct conf *c);
 };
 
-/* Adds a finding of the running check: check name, monitor mode, subject and incident id are filled in; the rest is the
- * caller's (struct finding in verdict.h). Texts must live in the message's arena or be constants. Returns the copy. */
+/* Adds a finding of the running check: check name, monitor mode, subject and incident id are filled in; the
+ * rest is the caller's (struct finding in verdict.h). Texts must live in the message's arena or be constants.
+ * Returns the copy. */
 struct finding *check_find(struct message *m, const struct check *c, const struct finding *what);
 
 /* For check_limits, when the store says that suspensions have changed since check_suspension looked: looks again, and adds

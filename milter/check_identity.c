@@ -68,7 +68,8 @@ identity_free(void *state)
 	prefixes_free(state);
 }
 
-/* A table's answer "CUSTOMER [ACCOUNT]": names are printable and short, so that they can be keys, headers and log values. */
+/* A table's answer "CUSTOMER [ACCOUNT]": names are printable and short, so that they can be keys, headers and
+ * log values. */
 static int
 read_owner(struct facts *f, const char *value, const char *account, struct err *e)
 {
@@ -95,7 +96,8 @@ look_up(struct message *m, struct table *t, const char *key, const char *account
 	return r == 1 ? read_owner(&m->facts, value, account, e) : r;
 }
 
-/* SASL back ends differ in what case they report (Dovecot lowers, Cyrus does not): one account must have one name. */
+/* SASL back ends differ in what case they report (Dovecot lowers, Cyrus does not): one account must have one
+ * name. */
 static int
 by_login(struct message *m, struct err *e)
 {
@@ -134,7 +136,8 @@ static void
 find_bad_customer(struct message *m, const char *problem)
 {
 	static const struct alert_event plain = { .severity = "warning" };
-	struct finding f = { .code = "identity.customer", .action = CONF_ACCEPT, .desk = problem, .event = &plain };
+	struct finding f = { .code = "identity.customer", .action = CONF_ACCEPT, .desk = problem,
+	    .event = &plain };
 
 	f.subject = m->facts.customer;
 	check_find(m, &check_identity, &f);
@@ -164,7 +167,8 @@ find_unknown(struct message *m)
 
 	f.action = m->services->conf->identity.unidentified;
 	f.desk = m->facts.login != NULL ?
-	    arena_printf(m->facts.arena, "login %.100s is in no table, nor is the client's address", m->facts.login) :
+	    arena_printf(m->facts.arena, "login %.100s is in no table, nor is the client's address",
+	    m->facts.login) :
 	    "no login, and the client's address is in no table";
 	check_find(m, &check_identity, &f);
 }
@@ -182,7 +186,8 @@ identity_run(void *state, enum stage stage, struct message *m, struct err *e)
 		return CHECK_UNSURE;
 	if (r == 1)
 		return CHECK_DONE;
-	/* Bounces that our own relays write belong to nobody; anyone else's null return-path is just unidentified. */
+	/* Bounces that our own relays write belong to nobody; anyone else's null return-path is just
+	 * unidentified. */
 	if (m->facts.sender_ok && m->facts.return_path.null && m->facts.login == NULL &&
 	    (m->facts.local || prefixes_have(state, &m->facts.client)))
 		m->facts.class = CLASS_BOUNCE;

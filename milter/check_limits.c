@@ -30,7 +30,8 @@ limits_needs(const void *state, const struct conf *c)
 
 	(void)state;
 	for (i = 0; i < c->n_limits; i++) {
-		needs |= NEED_RECIPIENTS | NEED_HEADERS;	/* what tells a retry: Message-ID, Date, recipients */
+		/* What tells a retry: Message-ID, Date, recipients. */
+		needs |= NEED_RECIPIENTS | NEED_HEADERS;
 		if (c->limits[i].count == CONF_COUNT_BYTES)
 			needs |= NEED_BODY;
 	}
@@ -214,9 +215,11 @@ kib(uint64_t bytes)
 	return k > UINT32_MAX ? UINT32_MAX : (uint32_t)k;
 }
 
-/* Fills in what the item counts, over the recipients from..from+n. False: the item asks for nothing. -1 on e. */
+/* Fills in what the item counts, over the recipients from..from+n. 0: the item asks for nothing; -1: e is
+ * filled. */
 static int
-fill_amount(struct asking *q, const struct conf_limit *l, struct store_item *item, size_t from, size_t n, struct err *e)
+fill_amount(struct asking *q, const struct conf_limit *l, struct store_item *item, size_t from, size_t n,
+    struct err *e)
 {
 	const struct facts *f = &q->m->facts;
 	const char **value;
@@ -250,7 +253,7 @@ fill_amount(struct asking *q, const struct conf_limit *l, struct store_item *ite
 		item->n_values = 1;
 		return 1;
 	case CONF_COUNT_REFUSALS:
-		item->amount = 0;	/* only asks whether the ceiling is reached; charged by limits_finish */
+		item->amount = 0;	/* only asks whether the ceiling is reached; limits_finish charges */
 		return 1;
 	}
 	return 0;
@@ -285,8 +288,9 @@ add_by_domain(struct asking *q, const struct conf_limit *l, struct err *e)
 
 	qsort(f->recipients, f->n_recipients, sizeof(*f->recipients), by_domain);
 	for (i = 0; i < f->n_recipients; i = k) {
-		for (k = i + 1; k < f->n_recipients && by_domain(&f->recipients[i], &f->recipients[k]) == 0; k++)
-			;
+		for (k = i + 1; k < f->n_recipients; k++)
+			if (by_domain(&f->recipients[i], &f->recipients[k]) != 0)
+				break;
 		q->subject.recipient_domain = domain_of(f->recipients[i]);
 		if (add_filled(q, l, i, k - i, e) < 0)
 			return -1;
@@ -295,7 +299,7 @@ add_by_domain(struct asking *q, const struct conf_limit *l, struct err *e)
 	return 0;
 }
 
-/* What makes a retry the same message (product: account, Message-ID, Date, recipients). NULL without a Message-ID. */
+/* What makes a retry the same message: account, Message-ID, Date, recipients. NULL without a Message-ID. */
 static const char *
 digest_text(const struct facts *f)
 {
@@ -307,7 +311,8 @@ digest_text(const struct facts *f)
 		return NULL;
 	for (i = 0; i < f->n_recipients; i++)
 		size += strlen(f->recipients[i]) + 1;
-	size += strlen(f->account) + strlen(f->message_id) + strlen(f->sender) + (date == NULL ? 0 : strlen(date->value)) + 8;
+	size += strlen(f->account) + strlen(f->message_id) + strlen(f->sender) +
+	    (date == NULL ? 0 : strlen(date->value)) + 8;
 	s = (struct str){ arena_alloc(f->arena, size), 0, size, false };
 	str_cat(&s, f->account);
 	str_catn(&s, "\n", 1);
@@ -349,8 +354,8 @@ fill_request(struct asking *q, struct err *e)
 static const char *
 unit_text(const struct conf_limit *l, uint32_t n)
 {
-	static const char *const one[] = { "message", "recipient", "external recipient", "KiB", "different recipient",
-	    "client network", "refusal" };
+	static const char *const one[] = { "message", "recipient", "external recipient", "KiB",
+	    "different recipient", "client network", "refusal" };
 	static const char *const many[] = { "messages", "recipients", "external recipients", "KiB",
 	    "different recipients", "client networks", "refusals" };
 
@@ -358,13 +363,15 @@ unit_text(const struct conf_limit *l, uint32_t n)
 }
 
 static const char *
-reply_text(struct arena *a, const struct conf_limit *l, const struct limit_ceiling *c, uint64_t retry_at, uint64_t now)
+reply_text(struct arena *a, const struct conf_limit *l, const struct limit_ceiling *c, uint64_t retry_at,
+    uint64_t now)
 {
 	char window[32], wait[32];
 
 	str_duration_text(c->length, window, sizeof(window));
 	if (retry_at == UINT64_MAX)
-		return arena_printf(a, "limit %s allows %u %s per %s, this message alone has more; send it in smaller parts",
+		return arena_printf(a,
+		    "limit %s allows %u %s per %s, this message alone has more; send it in smaller parts",
 		    l->name, c->most, unit_text(l, c->most), window);
 	str_wait_text(retry_at > now ? retry_at - now : 1000, wait, sizeof(wait));
 	return arena_printf(a, "limit %s reached: %u %s per %s; try again in %s", l->name, c->most,
@@ -372,7 +379,8 @@ reply_text(struct arena *a, const struct conf_limit *l, const struct limit_ceili
 }
 
 static struct alert_event *
-event_of(struct arena *a, const struct conf_limit *l, const struct limit_ceiling *c, uint32_t used, uint64_t retry_at)
+event_of(struct arena *a, const struct conf_limit *l, const struct limit_ceiling *c, uint32_t used,
+    uint64_t retry_at)
 {
 	struct alert_event *v = arena_zalloc(a, sizeof(*v));
 
@@ -414,15 +422,16 @@ find_exceeded(struct message *m, const struct excess *x)
 	char window[32];
 
 	/* What can never fit must not be tried for days. */
-	f.action = x->retry_at == UINT64_MAX && x->limit->action == CONF_DEFER ? CONF_REJECT : x->limit->action;
+	f.action = x->retry_at == UINT64_MAX && x->limit->action == CONF_DEFER ?
+	    CONF_REJECT : x->limit->action;
 	f.monitor = x->limit->mode == CONF_MONITOR;
 	f.reply = reply_text(a, x->limit, &x->ceiling, x->retry_at, m->facts.began);
 	str_duration_text(x->ceiling.length, window, sizeof(window));
 	f.desk = x->asked == 0 ?
-	    arena_printf(a, "%s %.100s has used %u of %u %s per %s", x->limit->name, x->key, x->used, x->ceiling.most,
-	    unit_text(x->limit, x->ceiling.most), window) :
-	    arena_printf(a, "%s %.100s has used %u of %u %s per %s and asked for %u more", x->limit->name, x->key, x->used,
-	    x->ceiling.most, unit_text(x->limit, x->ceiling.most), window, x->asked);
+	    arena_printf(a, "%s %.100s has used %u of %u %s per %s", x->limit->name, x->key, x->used,
+	    x->ceiling.most, unit_text(x->limit, x->ceiling.most), window) :
+	    arena_printf(a, "%s %.100s has used %u of %u %s per %s and asked for %u more", x->limit->name,
+	    x->key, x->used, x->ceiling.most, unit_text(x->limit, x->ceiling.most), window, x->asked);
 	if (!f.monitor && m->mode != CONF_MONITOR)
 		add_suspension(&m->facts, x->limit, v);
 	f.event = v;
@@ -439,8 +448,8 @@ find_warning(struct message *m, const struct conf_limit *l, const struct store_i
 	v->severity = "notice";
 	f.event = v;
 	f.monitor = l->mode == CONF_MONITOR;
-	f.desk = arena_printf(a, "%s %.100s has used %u of %u %s", l->name, item->key, item->used, item->ceiling.most,
-	    unit_text(l, item->ceiling.most));
+	f.desk = arena_printf(a, "%s %.100s has used %u of %u %s", l->name, item->key, item->used,
+	    item->ceiling.most, unit_text(l, item->ceiling.most));
 	check_find(m, &check_limits, &f);
 }
 
@@ -470,7 +479,8 @@ static bool
 known_at_mail(const struct conf_limit *l)
 {
 	return l->action >= CONF_DEFER && l->mode != CONF_MONITOR && l->when_mailer.n == 0 &&
-	    l->count != CONF_COUNT_EXTERNAL && l->count != CONF_COUNT_DISTINCT && l->count != CONF_COUNT_NETWORKS &&
+	    l->count != CONF_COUNT_EXTERNAL && l->count != CONF_COUNT_DISTINCT &&
+	    l->count != CONF_COUNT_NETWORKS &&
 	    !has_per(l, CONF_PER_RECIPIENT_DOMAIN) && !has_per(l, CONF_PER_MAILER);
 }
 

@@ -180,28 +180,30 @@ owned(struct question *q, const struct mail_address *a)
 }
 
 static void
-find_foreign(struct question *q, const char *code, const char *what, enum conf_action action, const char *address)
+find_foreign(struct question *q, const char *code, const char *what, enum conf_action action,
+    const char *address)
 {
 	struct message *m = q->m;
 	struct arena *a = m->facts.arena;
 	struct finding f = { .code = code, .action = action, .status = "7.1" };
 
 	f.reply = arena_printf(a, "%s %.200s is not registered for your account", what, address);
-	f.desk = arena_printf(a, "account %.100s of customer %.100s used %s %.200s, which %s%.100s", m->facts.account,
-	    m->facts.customer, what, address, q->owner == NULL ? "no customer owns" : "belongs to ",
-	    q->owner == NULL ? "" : q->owner);
+	f.desk = arena_printf(a, "account %.100s of customer %.100s used %s %.200s, which %s%.100s",
+	    m->facts.account, m->facts.customer, what, address,
+	    q->owner == NULL ? "no customer owns" : "belongs to ", q->owner == NULL ? "" : q->owner);
 	check_find(m, &check_ownership, &f);
 }
 
 static void
-find_unreadable(struct message *m, const char *code, const char *what, enum conf_action action, const char *why)
+find_unreadable(struct message *m, const char *code, const char *what, enum conf_action action,
+    const char *why)
 {
 	struct arena *a = m->facts.arena;
 	struct finding f = { .code = code, .action = action, .status = "7.1" };
 
 	f.reply = arena_printf(a, "%s cannot be read without doubt (%.120s)", what, why);
-	f.desk = arena_printf(a, "account %.100s of customer %.100s: %s: %.200s", m->facts.account, m->facts.customer,
-	    what, why);
+	f.desk = arena_printf(a, "account %.100s of customer %.100s: %s: %.200s", m->facts.account,
+	    m->facts.customer, what, why);
 	check_find(m, &check_ownership, &f);
 }
 
@@ -225,7 +227,8 @@ judge_return_path(struct question *q)
 	return CHECK_DONE;
 }
 
-/* One finding for the first foreign mailbox is enough: it refuses the message, and the desk sees the rest in the evidence. */
+/* One finding for the first foreign mailbox is enough: it refuses the message, and the desk sees the rest in
+ * the evidence. */
 static enum check_answer
 judge_boxes(struct question *q, const char *code, const char *what, enum conf_action action,
     const struct mail_address *box, size_t n)
@@ -253,7 +256,8 @@ judge_from(struct question *q)
 	if (action == CONF_ACCEPT)
 		return CHECK_DONE;
 	if (f->from_why != NULL || f->n_from == 0) {
-		find_unreadable(q->m, "ownership.from", "the From field", action, f->from_why != NULL ? f->from_why :
+		find_unreadable(q->m, "ownership.from", "the From field", action,
+		    f->from_why != NULL ? f->from_why :
 		    f->from_fields == 0 ? "there is none" : "it names nobody");
 		return CHECK_DONE;
 	}
@@ -309,10 +313,11 @@ judge_bounce(struct message *m)
 		;
 	if (i == f->n_from)
 		return;
-	what.reply = arena_printf(f->arena, "From address %.200s is not of a domain that our bounces come from",
-	    f->from[i].text);
-	what.desk = arena_printf(f->arena, "null return-path from our own host %.60s, but From %.200s is not in "
-	    "identity.bounce_domains", f->client_text, f->from[i].text);
+	what.reply = arena_printf(f->arena,
+	    "From address %.200s is not of a domain that our bounces come from", f->from[i].text);
+	what.desk = arena_printf(f->arena,
+	    "null return-path from our own host %.60s, but From %.200s is not in identity.bounce_domains",
+	    f->client_text, f->from[i].text);
 	check_find(m, &check_ownership, &what);
 }
 

@@ -119,7 +119,8 @@ find_forged(struct message *m, const struct header *h, unsigned copies)
 	struct finding f = { .code = "trace.forged", .status = "7.1" };
 
 	f.action = m->services->conf->trace.forged;
-	f.reply = arena_printf(a, "the message carries a header that only our mail system may write: %.60s", h->name);
+	f.reply = arena_printf(a, "the message carries a header that only our mail system may write: %.60s",
+	    h->name);
 	f.desk = arena_printf(a, "%u cop%s of %.60s came with the message, the first saying %.200s", copies,
 	    copies == 1 ? "y" : "ies", h->name, mail_header_text(a, h->value, 200));
 	check_find(m, &check_trace, &f);

@@ -82,9 +82,11 @@ make_url(CURL *c, const char *path, const json_t *query)
 
 	append(&url, HOST);
 	append(&url, path);
-	if (query != NULL)
-		json_object_foreach((json_t *)(uintptr_t)query, name, v)
+	if (query != NULL) {
+		json_object_foreach((json_t *)(uintptr_t)query, name, v) {
 			append_member(c, &url, name, v);
+		}
+	}
 	return url.data;
 }
 

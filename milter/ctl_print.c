@@ -538,7 +538,9 @@ print_finding(struct arena *a, const json_t *f)
 	    text_of(a, f, "code"));
 	if (*desk != '\0')
 		printf("              %s\n", desk);
-	if (*reply != '\0')
+	/* Only a refusal is said to anyone. */
+	if (*reply != '\0' && (strcmp(text_of(a, f, "action"), "reject") == 0 ||
+	    strcmp(text_of(a, f, "action"), "defer") == 0))
 		printf("              to the sender: %s\n", reply);
 }
 

@@ -113,7 +113,8 @@ collect(void *cookie, const struct err *e)
 	log_problem(NULL, e);
 	c->n++;
 	if (c->arena != NULL && c->n <= 50)
-		c->text = arena_printf(c->arena, "%s%s%s%s\n", c->text, e->where, *e->where == '\0' ? "" : ": ", e->text);
+		c->text = arena_printf(c->arena, "%s%s%s%s\n", c->text, e->where,
+		    *e->where == '\0' ? "" : ": ", e->text);
 }
 
 static enum log_level
@@ -131,8 +132,8 @@ level_of(const char *name)
 static void
 open_log(const struct daemon *d, const struct conf *c)
 {
-	const struct log_settings s = { .ident = "gatepost", .facility = c->log.facility, .socket = c->log.socket,
-	    .to_stderr = d->to_stderr, .most = level_of(c->log.level) };
+	const struct log_settings s = { .ident = "gatepost", .facility = c->log.facility,
+	    .socket = c->log.socket, .to_stderr = d->to_stderr, .most = level_of(c->log.level) };
 
 	log_open(&s);
 }
@@ -359,8 +360,8 @@ open_services(struct daemon *d, const struct conf *c, struct err *e)
 static int
 open_api(struct daemon *d, struct listener *api, const struct conf *c, struct err *e)
 {
-	const struct api_hooks hooks = { .chain = daemon_chain, .reload = reload_hook, .sessions = sessions_hook,
-	    .started = clock_now(), .cookie = d };
+	const struct api_hooks hooks = { .chain = daemon_chain, .reload = reload_hook,
+	    .sessions = sessions_hook, .started = clock_now(), .cookie = d };
 
 	d->api = api_open(api->fd, &c->api_allow, d->store, d->alerts, &hooks, e);
 	if (d->api == NULL)
@@ -388,12 +389,14 @@ daemon_open(struct conf *take_c, const char *file, bool foreground, struct liste
 	pthread_mutex_init(&d->house_lock, NULL);
 	pthread_cond_init(&d->house_wake, NULL);
 	open_log(d, take_c);
-	if (open_services(d, take_c, &e) == 0 && (ch = chain_new(take_c, d->store, d->alerts, &report)) != NULL) {
+	if (open_services(d, take_c, &e) == 0 &&
+	    (ch = chain_new(take_c, d->store, d->alerts, &report)) != NULL) {
 		chain_keep_report(ch, &to_log);
 		set_chain(ch);
 		if (open_api(d, api, chain_conf(ch), &e) == 0 && start_house(d) == 0) {
 			log_printf(LOG_LEVEL_NOTICE, "started: configuration %s, relay %s, mode %s", file,
-			    chain_conf(ch)->relay, chain_conf(ch)->mode == CONF_MONITOR ? "monitor" : "enforce");
+			    chain_conf(ch)->relay,
+			    chain_conf(ch)->mode == CONF_MONITOR ? "monitor" : "enforce");
 			return d;
 		}
 	}

@@ -21,14 +21,17 @@ struct daemon;
 struct daemon *daemon_open(struct conf *take_c, const char *file, bool foreground, struct listener *api,
     void (*say)(void *cookie, const struct err *e), void *cookie);
 void daemon_close(struct daemon **d);
-/* Writes what must last and ends the process without freeing anything: for when libmilter's threads may still be in a callback. */
+/* Writes what must last and ends the process without freeing anything: for when libmilter's threads may still
+ * be in a callback. */
 void daemon_abandon(struct daemon *d) __attribute__((noreturn));
 
 /* Rereads the configuration file. 1, or 0 when it is refused: the old one stays in force, every reason is
- * logged, an alert goes out, and *problems (with a != NULL) holds the reasons, one a line. From any thread. */
+ * logged, an alert goes out, and *problems (with a != NULL) holds the reasons, one a line. From any
+ * thread. */
 int daemon_reload(struct daemon *d, struct arena *a, const char **problems);
 
-/* The chain in force: a reference. The cookie is not used: there is one daemon in a process, as there is one libmilter. */
+/* The chain in force: a reference. The cookie is not used: there is one daemon in a process, as there is one
+ * libmilter. */
 struct chain *daemon_chain(void *cookie);
 /* drain, of the configuration in force (ms). */
 uint64_t daemon_drain_time(struct daemon *d);

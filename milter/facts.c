@@ -85,7 +85,8 @@ facts_set_login(struct facts *f, const char *login)
 		f->login = arena_strdup(f->arena, login);
 }
 
-/* Room for one more in an array that doubles; arena memory is not given back, so the waste is at most the array's own size. */
+/* Room for one more in an array that doubles; arena memory is not given back, so the waste is at most the
+ * array's own size. */
 static void *
 grow(struct arena *a, void *old, size_t n, size_t *space, size_t size)
 {
@@ -156,8 +157,8 @@ by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* One recipient must have one name: a domain written in U-labels or with its last dot becomes the A-label form.
- * (Plain ones, nearly all, are that already.) */
+/* One recipient must have one name: a domain written in U-labels or with its last dot becomes the A-label
+ * form. (Plain ones, nearly all, are that already.) */
 static const char *
 plain_recipient(struct facts *f, const char *recipient)
 {
@@ -171,7 +172,9 @@ plain_recipient(struct facts *f, const char *recipient)
 	if (i == n && recipient[n - 1] != '.')
 		return recipient;
 	domain = mail_domain(f->arena, at + 1);
-	return domain == NULL ? recipient : arena_printf(f->arena, "%.*s@%s", (int)(at - recipient), recipient, domain);
+	if (domain == NULL)
+		return recipient;
+	return arena_printf(f->arena, "%.*s@%s", (int)(at - recipient), recipient, domain);
 }
 
 static void
@@ -190,7 +193,8 @@ settle_recipients(struct facts *f)
 	f->n_recipients = n;
 }
 
-/* All mailboxes of all fields of one name. A field that cannot be read sets *why; those that can are kept all the same. */
+/* All mailboxes of all fields of one name. A field that cannot be read sets *why; those that can are kept all
+ * the same. */
 static unsigned
 read_mailboxes(struct facts *f, const char *name, struct mail_address **to, size_t *n, const char **why)
 {
@@ -201,14 +205,13 @@ read_mailboxes(struct facts *f, const char *name, struct mail_address **to, size
 	for (i = 0; i < f->n_headers; i++) {
 		if (strcasecmp(f->headers[i].name, name) != 0)
 			continue;
-		fields++;
+		if (++fields > FACTS_FROM_FIELDS_MAX) {
+			*why = "too many fields of this name";
+			break;
+		}
 		if (mail_mailboxes_parse(f->arena, f->headers[i].value, &boxes) != 1) {
 			*why = boxes.why;
 			continue;
-		}
-		if (fields > FACTS_FROM_FIELDS_MAX) {
-			*why = "too many fields of this name";
-			break;
 		}
 		for (k = 0; k < boxes.n; k++) {
 			*to = grow(f->arena, *to, *n, &space, sizeof(**to));

@@ -20,7 +20,8 @@
 #include "lib/mail.h"
 #include "lib/net.h"
 
-enum stage { STAGE_MAIL, STAGE_END };	/* when checks run; facts of RCPT and headers are there at STAGE_END */
+/* When checks run; facts of RCPT and headers are there at STAGE_END. */
+enum stage { STAGE_MAIL, STAGE_END };
 
 struct header {
 	const char *name;
@@ -49,7 +50,7 @@ struct facts {
 	const char *sender;		/* MAIL argument as it came */
 	bool sender_ok;			/* it is one address: return_path is set */
 	struct mail_address return_path;
-	const char **recipients;	/* without angle brackets, lower case; sorted, no duplicates from STAGE_END on */
+	const char **recipients;	/* bare, lower case; sorted and each once from STAGE_END on */
 	size_t n_recipients, recipients_space;
 	uint64_t bytes;			/* body and headers seen; only when a limit counts bytes */
 
@@ -70,7 +71,7 @@ struct facts {
 	struct mail_address *from;
 	size_t n_from;
 	unsigned from_fields, sender_fields;
-	const char *from_why, *sender_why;	/* a field that cannot be read without doubt: why; else NULL */
+	const char *from_why, *sender_why;	/* why a field cannot be read without doubt; else NULL */
 	struct mail_address *sender_box;
 	size_t n_sender_box;
 
@@ -85,7 +86,7 @@ struct facts {
 
 #define FACTS_HEADERS_MAX 5000u
 #define FACTS_RECIPIENTS_MAX 50000u
-#define FACTS_FROM_FIELDS_MAX 20u	/* more From fields than this are not read: the message is not owned */
+#define FACTS_FROM_FIELDS_MAX 20u	/* more From fields are not read: the message is not owned */
 
 /* Begins a message: clears all but the connection's facts; the arena is taken over from then on. */
 void facts_begin(struct facts *f, struct arena *take_arena);

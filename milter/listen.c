@@ -40,7 +40,8 @@ fail(struct err *e, int fd, const char *where, const char *what)
 
 /* ---- unix --------------------------------------------------------------------- */
 
-/* A socket left behind by a killed daemon answers nobody; one that answers belongs to a running one. */
+/* A socket left behind by a killed daemon refuses everybody; one that does anything else may be a running
+ * one's: busy (EAGAIN), or not ours to ask (EACCES). */
 static int
 clear_path(const struct sockaddr_un *sun, const char *where, struct err *e)
 {
@@ -51,13 +52,17 @@ clear_path(const struct sockaddr_un *sun, const char *where, struct err *e)
 		return errno == ENOENT ? 0 : fail(e, -1, where, "cannot look at it");
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(e, ERR_INPUT, "%s: something that is no socket stands there", where);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return fail(e, -1, where, "socket");
 	r = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
-	close(fd);
-	if (r == 0)
+	if (r < 0 && errno != ECONNREFUSED && errno != EAGAIN)
+		return fail(e, fd, where, "cannot ask who answers there");
+	if (r == 0 || errno == EAGAIN) {
+		close(fd);
 		return err_set(e, ERR_DENIED, "%s: another daemon answers there", where);
+	}
+	close(fd);
 	if (unlink(sun->sun_path) < 0)
 		return fail(e, -1, where, "cannot replace it");
 	return 0;
@@ -98,12 +103,14 @@ open_unix(struct listener *l, const char *path, const char *where, const struct 
 
 /* ---- TCP ------------------------------------------------------------------------ */
 
-/* Accepted sockets inherit TCP_NODELAY. Without it the verdict waits for a delayed ACK of the header edit before it: 40 ms a message. */
+/* Accepted sockets inherit TCP_NODELAY. Without it the verdict waits for a delayed ACK of the header edit
+ * before it: 40 ms a message. */
 static int
 open_inet(struct listener *l, const char *spec, int family, const char *where, struct err *e)
 {
 	const char *at = strchr(spec, '@');
-	struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST }, *ai;
+	struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM,
+	    .ai_flags = AI_PASSIVE | AI_NUMERICHOST }, *ai;
 	char port[8];
 	int fd, one = 1, r;
 
@@ -186,7 +193,8 @@ name_is(const char *names, int n, const char *name)
 int
 listen_inherit(struct listener *l, const char *name)
 {
-	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	const char *names = getenv("LISTEN_FDNAMES");
 	int n, i;
 
 	memset(l, 0, sizeof(*l));
@@ -216,30 +224,14 @@ listen_deafen(struct listener *l, struct err *e)
 	struct sockaddr_un none = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	/* Bound to no name (Linux picks an abstract one), so nobody connects; non-blocking, since libmilter would otherwise
-	 * sit in accept() with its lock held. */
+	/* Bound to no name (Linux picks an abstract one), so nobody connects; non-blocking, since libmilter
+	 * would otherwise sit in accept() with its lock held. */
 	if (fd < 0 || bind(fd, (struct sockaddr *)&none, sizeof(sa_family_t)) < 0 || listen(fd, 1) < 0)
 		return fail(e, fd, "listening socket", "cannot be replaced");
 	if (dup3(fd, l->fd, O_CLOEXEC) < 0)
 		return fail(e, fd, "listening socket", "cannot be replaced");
 	close(fd);
 	return 0;
-}
-
-void
-listen_poke(const struct listener *l)
-{
-	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
-	socklen_t n = sizeof(ss);
-	int fd;
-
-	if (l->fd < 0 || getsockname(l->fd, (struct sockaddr *)&ss, &n) < 0)
-		return;
-	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return;
-	(void)connect(fd, (struct sockaddr *)&ss, n);
-	close(fd);
 }
 
 void

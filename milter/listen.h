@@ -30,17 +30,15 @@ struct listen_want {
 	gid_t gid;		/* its group; (gid_t)-1 = as we are */
 };
 
-/* "unix:/path", "inet:PORT@HOST", "inet6:PORT@HOST", "fd:N". A stale unix socket is replaced; one that answers is not (another
- * daemon is running). Returns 0, or -1 with e filled. */
+/* "unix:/path", "inet:PORT@HOST", "inet6:PORT@HOST", "fd:N". A stale unix socket is replaced; one that
+ * answers is not (another daemon is running). Returns 0, or -1 with e filled. */
 int listen_open(struct listener *l, const char *where, const struct listen_want *w, struct err *e);
-/* Takes a socket from the service manager (sd_listen_fds(3)) by its name ("milter", "api"); a single unnamed one is the milter's. Returns 0,
- * or -1: there is none of that name. */
+/* Takes a socket from the service manager (sd_listen_fds(3)) by its name ("milter", "api"); a single unnamed
+ * one is the milter's. Returns 0, or -1: there is none of that name. */
 int listen_inherit(struct listener *l, const char *name);
-/* Stops accepting in this process without closing the socket for others who hold it: a dead socket takes its number. */
+/* Stops accepting in this process without closing the socket for others who hold it: a dead socket takes its
+ * number. */
 int listen_deafen(struct listener *l, struct err *e);
 void listen_close(struct listener *l);
-
-/* Connects once and hangs up, so that an accept() returns. */
-void listen_poke(const struct listener *l);
 
 #endif

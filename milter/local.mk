@@ -7,9 +7,10 @@ milter_libchain_a_SOURCES = \
 	milter/chain.c milter/chain.h milter/check.h milter/check_identity.c milter/check_limits.c \
 	milter/check_mailer.c milter/check_ownership.c milter/check_submitter.c milter/check_suspension.c \
 	milter/check_trace.c milter/customer.c milter/customer.h milter/explain.c milter/explain.h \
-	milter/facts.c milter/facts.h milter/limit_key.c milter/limit_key.h milter/mailer_seen.c \
-	milter/mailer_seen.h milter/message_file.c milter/message_file.h milter/prefixes.c milter/prefixes.h \
-	milter/verdict.c milter/verdict.h
+	milter/facts.c milter/facts.h milter/forward.c milter/forward.h milter/limit_key.c \
+	milter/limit_key.h milter/listen.c milter/listen.h milter/mailer_seen.c milter/mailer_seen.h \
+	milter/message_file.c milter/message_file.h milter/notify.c milter/notify.h milter/prefixes.c \
+	milter/prefixes.h milter/verdict.c milter/verdict.h
 
 milter_libapi_a_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(JANSSON_CFLAGS)
 milter_libapi_a_SOURCES = \
@@ -19,8 +20,8 @@ milter_libapi_a_SOURCES = \
 milter_gatepost_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(JANSSON_CFLAGS)
 milter_gatepost_LDADD = milter/libapi.a milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(MILTER_LIBS)
 milter_gatepost_SOURCES = \
-	milter/daemon.c milter/daemon.h milter/listen.c milter/listen.h milter/main.c milter/notify.c \
-	milter/notify.h milter/session.c milter/session.h
+	milter/daemon.c milter/daemon.h milter/main.c milter/serve.c milter/serve.h milter/session.c \
+	milter/session.h
 
 milter_gatepostctl_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS)
 milter_gatepostctl_LDADD = milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(CURL_LIBS) $(JANSSON_LIBS)

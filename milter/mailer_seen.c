@@ -94,8 +94,8 @@ remember(struct mailer_seen *m, const char *key)
 	}
 	(void)pthread_mutex_unlock(&m->lock);
 	if (say)
-		log_printf(LOG_LEVEL_WARNING, "mailers: %u pairs of customer and mailer are known; further first uses "
-		    "are not told", MAILER_SEEN_MAX);
+		log_printf(LOG_LEVEL_WARNING, "mailers: %u pairs of customer and mailer are known; further "
+		    "first uses are not told", MAILER_SEEN_MAX);
 	return is_new;
 }
 
@@ -136,8 +136,8 @@ mailer_seen_open(struct store *s)
 	err_clear(&e);
 	/* Read at each reload too: what another relay has remembered meanwhile comes along. */
 	if (s != NULL && store_kept(s, SPACE, remember_kept, m, &e) < 0)
-		log_printf(LOG_LEVEL_WARNING, "mailers: what was seen before cannot be read, first uses may be "
-		    "told again: %s", e.text);
+		log_printf(LOG_LEVEL_WARNING, "mailers: what was seen before cannot be read, first uses may "
+		    "be told again: %s", e.text);
 	return m;
 }
 
@@ -175,6 +175,7 @@ mailer_seen_first(struct mailer_seen *m, const char *customer, const char *maile
 	(void)snprintf(now, sizeof(now), "%llu", (unsigned long long)clock_now());
 	err_clear(&e);
 	if (m->store != NULL && store_keep(m->store, SPACE, key, now, &e) != STORE_DONE)
-		log_printf(LOG_LEVEL_WARNING, "mailers: a first use cannot be kept and may be told again: %s", e.text);
+		log_printf(LOG_LEVEL_WARNING, "mailers: a first use cannot be kept and may be told again: %s",
+		    e.text);
 	return true;
 }

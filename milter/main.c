@@ -3,18 +3,13 @@
 /*
  * gatepost - arguments, privileges, and the order of start and stop.
  *
- * The sockets are made as root where that is needed, then root is given up for good. The main thread keeps
- * the signals: libmilter's own signal thread would end the daemon on SIGHUP, and could not drain; so
- * smfi_main runs in a thread of its own with HUP, TERM and INT blocked, and Linux hands a signal of the
- * process to the main thread first as long as that does not block it.
+ * The sockets are made as root where that is needed, then root is given up for good. What happens between
+ * start and stop is serve.c's; what lives in the meantime is daemon.c's.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <poll.h>
-#include <pthread.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,15 +19,16 @@
 #include <sys/stat.h>
 
 #include "lib/alert.h"
-#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/log.h"
 #include "lib/store.h"
 #include "lib/str.h"
 #include "lib/table.h"
 #include "milter/daemon.h"
+#include "milter/forward.h"
 #include "milter/listen.h"
 #include "milter/notify.h"
+#include "milter/serve.h"
 #include "milter/session.h"
 
 #include "lib/banned.h"
@@ -44,15 +40,14 @@
 #define PACKAGE_VERSION "unknown"
 #endif
 
-#define TICK_MS 1000
+
+#define LISTEN_MOST 16	/* as in lib/conf_table.c */
 
 struct arguments {
 	const char *file;
 	const char *pid_file;
 	bool foreground, check, version;
 };
-
-static int signal_pipe[2];
 
 /* ---- arguments ------------------------------------------------------------------ */
 
@@ -104,8 +99,8 @@ print_version(void)
 	size_t i;
 
 	session_version(milter, sizeof(milter));
-	printf("gatepost %s\nlibmilter %s\ntables: %s\nstores: %s\nchecks:\n", PACKAGE_VERSION, milter, table_types(),
-	    store_types());
+	printf("gatepost %s\nlibmilter %s\ntables: %s\nstores: %s\nchecks:\n", PACKAGE_VERSION, milter,
+	    table_types(), store_types());
 	for (i = 0; (c = chain_check(i)) != NULL; i++)
 		printf("  %-11s %s\n", c->name, c->summary);
 	return 0;
@@ -172,13 +167,15 @@ find_identity(const struct conf *c, struct identity *to, struct err *e)
 	to->gid = to->socket_gid = (gid_t)-1;
 	if (*c->listen_group != '\0') {
 		if ((gr = getgrnam(c->listen_group)) == NULL)
-			return err_set(e, ERR_INPUT, "listen_group: there is no group \"%s\"", c->listen_group);
+			return err_set(e, ERR_INPUT, "listen_group: there is no group \"%s\"",
+			    c->listen_group);
 		to->socket_gid = gr->gr_gid;
 	}
 	if (geteuid() != 0)
 		return 0;
 	if (*c->user == '\0')
-		return err_set(e, ERR_INPUT, "user: empty, but gatepost does not run as root; name an own user");
+		return err_set(e, ERR_INPUT,
+		    "user: empty, but gatepost does not run as root; name an own user");
 	if ((pw = getpwnam(c->user)) == NULL)
 		return err_set(e, ERR_INPUT, "user: there is no user \"%s\"", c->user);
 	if (pw->pw_uid == 0)
@@ -225,19 +222,55 @@ read_mode(const char *octal)
 	return (mode_t)(strtoul(octal, NULL, 8) & 0777);
 }
 
-static int
-open_sockets(const struct conf *c, const struct identity *id, struct listener *milter, struct listener *api, struct err *e)
-{
-	struct listen_want want = { read_mode(c->listen_mode), id->uid, id->socket_gid };
+struct sockets {
+	struct listener milter, api;
+	struct listener further[LISTEN_MOST];	/* of `listen`, after the first */
+	size_t n_further;
+};
 
-	if (listen_inherit(milter, "milter") < 0 && listen_open(milter, c->listen.at[0], &want, e) < 0)
+static void
+close_sockets(struct sockets *s)
+{
+	size_t i;
+
+	listen_close(&s->milter);
+	listen_close(&s->api);
+	for (i = 0; i < s->n_further; i++)
+		listen_close(&s->further[i]);
+}
+
+/* Who may use the API is decided by the peer's uid, not by the socket's mode. */
+static int
+open_api_socket(const struct conf *c, const struct identity *id, struct sockets *s, struct err *e)
+{
+	const struct listen_want want = { 0666, id->uid, id->gid };
+
+	if (listen_inherit(&s->api, "api") == 0)
+		return 0;
+	return listen_open(&s->api, c->api, &want, e);
+}
+
+static int
+open_sockets(const struct conf *c, const struct identity *id, struct sockets *s, struct err *e)
+{
+	const struct listen_want want = { read_mode(c->listen_mode), id->uid, id->socket_gid };
+	size_t i;
+
+	memset(s, 0, sizeof(*s));
+	s->milter.fd = s->api.fd = -1;
+	if (listen_inherit(&s->milter, "milter") < 0 &&
+	    listen_open(&s->milter, c->listen.at[0], &want, e) < 0)
 		return -1;
-	/* Who may ask is decided by the peer's uid, not by the mode. */
-	want.mode = 0666;
-	want.gid = id->gid;
-	if (listen_inherit(api, "api") < 0 && listen_open(api, c->api, &want, e) < 0) {
-		listen_close(milter);
+	if (open_api_socket(c, id, s, e) < 0) {
+		close_sockets(s);
 		return -1;
+	}
+	for (i = 1; i < c->listen.n && s->n_further < LISTEN_MOST; i++) {
+		if (listen_open(&s->further[s->n_further], c->listen.at[i], &want, e) < 0) {
+			close_sockets(s);
+			return -1;
+		}
+		s->n_further++;
 	}
 	return 0;
 }
@@ -263,14 +296,16 @@ hand_to_libmilter(struct listener *l, const struct conf *c, const struct identit
 	umask(old);
 	if (r < 0)
 		return err_set(e, ERR_SYSTEM, "%s: libmilter cannot listen there", path);
-	if (strncmp(path, "unix:", 5) == 0 && id->uid != (uid_t)-1 && chown(path + 5, id->uid, id->socket_gid) < 0)
+	if (strncmp(path, "unix:", 5) == 0 && id->uid != (uid_t)-1 &&
+	    chown(path + 5, id->uid, id->socket_gid) < 0)
 		return err_set(e, ERR_SYSTEM, "%s: cannot set its owner: %s", path, strerror(errno));
 	return 0;
 }
 
 /* ---- going into the background ---------------------------------------------------------------- */
 
-/* The parent leaves when the child says it is ready, with the child's exit status when it dies before. Returns the child's end of the pipe. */
+/* The parent leaves when the child says it is ready, with the child's exit status when it dies before.
+ * Returns the child's end of the pipe. */
 static int
 go_background(void)
 {
@@ -322,148 +357,48 @@ open_pid_file(const char *path)
 	return fd;
 }
 
-/* ---- signals ---------------------------------------------------------------------------------- */
-
-static void
-on_signal(int sig)
-{
-	int saved = errno;
-	char c = (char)sig;
-
-	(void)!write(signal_pipe[1], &c, 1);
-	errno = saved;
-}
-
-static void
-catch_signals(void)
-{
-	static const int caught[] = { SIGHUP, SIGTERM, SIGINT };
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_NODEFER };
-	size_t i;
-
-	if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
-		fprintf(stderr, "gatepost: pipe: %s\n", strerror(errno));
-		exit(1);
-	}
-	sigemptyset(&sa.sa_mask);
-	for (i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
-		sigaction(caught[i], &sa, NULL);
-	sa.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &sa, NULL);
-}
-
-/* Threads begin with every signal blocked; only the main thread takes them. */
-static void
-block_signals(sigset_t *old)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, old);
-}
-
-/* A caught signal, or 0 when none came in ms. */
-static int
-wait_signal(int ms)
-{
-	struct pollfd p = { .fd = signal_pipe[0], .events = POLLIN };
-	char c;
-
-	if (poll(&p, 1, ms) == 1 && read(signal_pipe[0], &c, 1) == 1)
-		return c;
-	return 0;
-}
-
-/* ---- serving -------------------------------------------------------------------------------------- */
-
-static void *
-serve(void *gave_up)
-{
-	if (session_serve() < 0)
-		log_line(LOG_LEVEL_ERROR, "libmilter gave up");
-	*(bool *)gave_up = true;
-	on_signal(SIGTERM);
-	return NULL;
-}
-
-/* Accepts nothing more, and waits until the sessions have ended by themselves. */
-static void
-drain(struct listener *milter, uint64_t ms)
-{
-	uint64_t deadline = clock_deadline(ms);
-	struct err e;
-
-	log_printf(LOG_LEVEL_NOTICE, "stopping: %llu sessions open", (unsigned long long)session_count());
-	if (milter->fd >= 0 && listen_deafen(milter, &e) < 0)
-		log_line(LOG_LEVEL_ERROR, e.text);
-	while (session_count() > 0 && clock_left(deadline) > 0)
-		if (wait_signal(20) == SIGTERM)
-			break;
-	if (session_count() > 0)
-		log_printf(LOG_LEVEL_WARNING, "stopping: %llu sessions cut off", (unsigned long long)session_count());
-}
-
-/* False when libmilter did not return. */
-static bool
-stop_serving(pthread_t thread, struct listener *milter, const bool *gave_up)
-{
-	struct timespec until;
-
-	if (!*gave_up) {
-		session_stop();
-		listen_poke(milter);
-	}
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 6;	/* libmilter looks up from its poll within 5 s */
-	if (pthread_timedjoin_np(thread, NULL, &until) == 0)
-		return true;
-	log_line(LOG_LEVEL_WARNING, "libmilter did not return; leaving without it");
-	return false;
-}
-
-/* Serves until a signal ends it. True when no session is left that could still be in a callback: smfi_main returns
- * without waiting for those. */
-static bool
-run(struct daemon *d, struct listener *milter)
-{
-	static bool gave_up;
-	pthread_t thread;
-	sigset_t old;
-	int sig;
-
-	block_signals(&old);
-	if (pthread_create(&thread, NULL, serve, &gave_up) != 0)
-		abort();
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	for (;;) {
-		sig = wait_signal(TICK_MS);
-		if (sig == SIGHUP)
-			(void)daemon_reload(d, NULL, NULL);
-		else if (sig != 0)
-			break;
-	}
-	notify_send("STOPPING=1");
-	if (!gave_up)
-		drain(milter, daemon_drain_time(d));
-	return stop_serving(thread, milter, &gave_up) && session_count() == 0;
-}
-
-/* ---- the order of it all -------------------------------------------------------------------------------- */
+/* ---- the order of it all ---------------------------------------------------------------------- */
 
 static int
-prepare(const struct conf *c, struct listener *milter, struct listener *api, struct err *e)
+prepare(const struct conf *c, struct sockets *s, struct err *e)
 {
 	const struct session_hooks hooks = { daemon_chain, NULL };
 	struct identity id;
 
-	if (find_identity(c, &id, e) < 0 || open_sockets(c, &id, milter, api, e) < 0)
+	if (find_identity(c, &id, e) < 0 || open_sockets(c, &id, s, e) < 0)
 		return -1;
-	if (session_setup(&hooks, e) < 0 || hand_to_libmilter(milter, c, &id, e) < 0 || drop_privileges(&id, e) < 0) {
-		listen_close(milter);
-		listen_close(api);
+	if (session_setup(&hooks, e) < 0 || hand_to_libmilter(&s->milter, c, &id, e) < 0 ||
+	    drop_privileges(&id, e) < 0 || serve_catch_signals(e) < 0) {
+		close_sockets(s);
 		return -1;
 	}
 	return 0;
+}
+
+/* From here on there are threads. */
+static int
+run(const struct arguments *a, struct conf *take_c, struct sockets *s, int ready)
+{
+	struct daemon *d = daemon_open(take_c, a->file, a->foreground, &s->api, complain_to, NULL);
+	struct forward *further = NULL;
+	struct err e;
+	bool quiet, failed;
+
+	if (d == NULL)
+		return 1;
+	if (s->n_further > 0 && (further = forward_open(s->further, s->n_further, &s->milter, &e)) == NULL) {
+		complain(&e);
+		daemon_close(&d);
+		return 1;
+	}
+	say_ready(ready);
+	quiet = serve(d, &s->milter, further, &failed);
+	forward_close(&further);
+	close_sockets(s);
+	if (!quiet)
+		daemon_abandon(d);
+	daemon_close(&d);
+	return failed ? 1 : 0;
 }
 
 int
@@ -471,12 +406,10 @@ main(int argc, char **argv)
 {
 	struct conf_problems problems = { .say = complain_to, .warn = warn_to };
 	struct arguments a = { 0 };
-	struct listener milter, api;
-	struct daemon *d;
+	struct sockets sockets;
 	struct conf *c;
 	struct err e;
-	int ready = -1, pid_fd;
-	bool quiet;
+	int ready = -1, pid_fd, status;
 
 	read_arguments(argc, argv, &a);
 	if (a.version)
@@ -489,8 +422,9 @@ main(int argc, char **argv)
 	pid_fd = open_pid_file(a.pid_file);
 	if (a.pid_file != NULL && pid_fd < 0)
 		return 1;
-	if (prepare(c, &milter, &api, &e) < 0) {
+	if (prepare(c, &sockets, &e) < 0) {
 		complain(&e);
+		conf_unref(&c);
 		return 1;
 	}
 	raise_files();
@@ -500,21 +434,7 @@ main(int argc, char **argv)
 		dprintf(pid_fd, "%ld\n", (long)getpid());
 		close(pid_fd);
 	}
-	catch_signals();
-	d = daemon_open(c, a.file, a.foreground, &api, complain_to, NULL);
-	if (d == NULL) {
-		listen_close(&milter);
-		listen_close(&api);
-		return 1;
-	}
-	say_ready(ready);
-	quiet = run(d, &milter);
-	listen_close(&milter);
-	if (!quiet) {
-		listen_close(&api);
-		daemon_abandon(d);
-	}
-	daemon_close(&d);
-	listen_close(&api);
-	return 0;
+	status = run(&a, c, &sockets, ready);
+	close_sockets(&sockets);
+	return status;
 }

@@ -24,7 +24,8 @@ notify_send(const char *state)
 	socklen_t n;
 	int fd;
 
-	if (path == NULL || (*path != '/' && *path != '@') || !str_copy(sun.sun_path, sizeof(sun.sun_path), path))
+	if (path == NULL || (*path != '/' && *path != '@') ||
+	    !str_copy(sun.sun_path, sizeof(sun.sun_path), path))
 		return;
 	n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
 	if (*path == '@')

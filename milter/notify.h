@@ -7,7 +7,8 @@
  */
 #include <stdint.h>
 
-/* Sends "READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1", "STATUS=..."; nothing happens without a manager. */
+/* Sends "READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1", "STATUS=..."; nothing happens without a
+ * manager. */
 void notify_send(const char *state);
 /* Milliseconds between two WATCHDOG=1, half of what the manager allows; 0 = it does not watch. */
 uint64_t notify_watchdog(void);

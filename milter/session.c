@@ -25,8 +25,10 @@
 
 #include "lib/banned.h"
 
-#define TIMEOUT_S 7210	/* libmilter's own; must stay above smtpd_timeout, since idle sessions are cut without an abort */
-#define NO_MACRO "{gatepost_none}"	/* libmilter refuses an empty list; a name without a value is simply absent */
+/* libmilter's own; must stay above smtpd_timeout, since idle sessions are cut without an abort. */
+#define TIMEOUT_S 7210
+/* libmilter refuses an empty list; a name without a value is simply absent. */
+#define NO_MACRO "{gatepost_none}"
 
 struct session {
 	struct chain *chain;
@@ -75,12 +77,14 @@ unneeded(unsigned needs, unsigned long offered)
 	return flags & offered;
 }
 
-/* Asks for the macros ourselves, so that main.cf needs only our address. Sendmail ignores the list of the end of message
- * unless one is set for the end of header too; Postfix sends that one with every header, so it is empty. */
+/* Asks for the macros ourselves, so that main.cf needs only our address. Sendmail ignores the list of the end
+ * of message unless one is set for the end of header too; Postfix sends that one with every header, so it is
+ * empty. */
 static void
 ask_macros(SMFICTX *ctx, unsigned needs)
 {
-	static char none[] = NO_MACRO, mail[] = "i {auth_authen}", mail_plain[] = "i", end[] = "i {msg_id}";
+	static char none[] = NO_MACRO, mail[] = "i {auth_authen} {mail_addr}", mail_plain[] = "i {mail_addr}",
+	    end[] = "i {msg_id}";
 
 	smfi_setsymlist(ctx, SMFIM_CONNECT, none);
 	smfi_setsymlist(ctx, SMFIM_HELO, none);
@@ -125,7 +129,8 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *sa)
 		return SMFIS_TEMPFAIL;
 	if (sa != NULL && net_from_sockaddr(sa, &a)) {
 		facts_set_client(&s->message.facts, &a);
-		/* Postfix's cleanup shows what came through pickup as 127.0.0.1 port 0: no client has that port. */
+		/* Postfix's cleanup shows what came through pickup as 127.0.0.1 port 0: no client has that
+		 * port. */
 		s->message.facts.local = sa->sa_family == AF_INET &&
 		    ((const struct sockaddr_in *)(const void *)sa)->sin_port == 0;
 	}
@@ -186,7 +191,8 @@ insert_headers(SMFICTX *ctx, const struct edit *e)
 	if (e == NULL)
 		return true;
 	ok = insert_headers(ctx, e->next);
-	return smfi_insheader(ctx, 0, (char *)(uintptr_t)e->name, (char *)(uintptr_t)e->value) == MI_SUCCESS && ok;
+	return smfi_insheader(ctx, 0, (char *)(uintptr_t)e->name, (char *)(uintptr_t)e->value) ==
+	    MI_SUCCESS && ok;
 }
 
 static bool
@@ -266,7 +272,8 @@ on_mail(SMFICTX *ctx, char **argv)
 	s->open = true;
 	s->stage = STAGE_MAIL;
 	f = &s->message.facts;
-	f->transaction = arena_printf(f->arena, "%s-%llx.%u", start_mark, (unsigned long long)s->number, ++s->messages);
+	f->transaction = arena_printf(f->arena, "%s-%llx.%u", start_mark, (unsigned long long)s->number,
+	    ++s->messages);
 	facts_set_sender(f, argv[0]);
 	set_login(ctx, s);
 	set_queue_id(ctx, s);

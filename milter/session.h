@@ -27,8 +27,8 @@ struct session_hooks {
 
 /* Registers Gatepost with libmilter. Returns 0, or -1 with e filled. */
 int session_setup(const struct session_hooks *hooks, struct err *e);
-/* Opens libmilter's side of the listening socket: "fd:N" (Debian's libmilter), or what smfi_setconn takes. Returns 0, or -1:
- * this libmilter does not take it. */
+/* Opens libmilter's side of the listening socket: "fd:N" (Debian's libmilter), or what smfi_setconn takes.
+ * Returns 0, or -1: this libmilter does not take it. */
 int session_listen(const char *where);
 /* Serves until session_stop; 0, or -1 when libmilter gave up. */
 int session_serve(void);

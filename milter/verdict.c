@@ -16,6 +16,7 @@
 #include "lib/banned.h"
 
 #define LINE_SOFT 76	/* RFC 5322 2.1.1: lines should not pass 78 */
+#define INCIDENT_ROOM (sizeof(" (incident )") + ALERT_ID)	/* no text is so long that the id gets lost */
 
 void
 verdict_begin(struct verdict *v, struct arena *a)
@@ -91,7 +92,8 @@ verdict_remove_header(struct verdict *v, const char *name, unsigned index)
 	v->removes = e;
 }
 
-/* Neither MTA checks what we write: a control character or CR would reach the recipient, so none is let through. */
+/* Neither MTA checks what we write: a control character or CR would reach the recipient, so none is let
+ * through. */
 static char *
 safe_value(struct arena *a, const char *value)
 {
@@ -103,7 +105,8 @@ safe_value(struct arena *a, const char *value)
 	return copy;
 }
 
-/* Turns blanks into folds so that lines stay short. */
+/* Turns blanks into folds so that lines stay short; a blank with nothing behind it stays, since RFC 5322
+ * 3.2.2 wants no line of blanks alone. */
 static void
 fold(char *value, size_t name_length, struct arena *a, const char **to)
 {
@@ -114,7 +117,7 @@ fold(char *value, size_t name_length, struct arena *a, const char **to)
 	while (start < n) {
 		for (i = start + 1; i < n && value[i] != ' '; i++)
 			;
-		if (column + (i - start) > LINE_SOFT && value[start] == ' ') {
+		if (column + (i - start) > LINE_SOFT && value[start] == ' ' && i > start + 1) {
 			out[used++] = '\n';
 			out[used++] = '\t';
 			column = 8;
@@ -145,12 +148,18 @@ void
 verdict_reply(const struct finding *f, enum conf_action action, struct reply *to)
 {
 	bool permanent = action == CONF_REJECT;
-	struct str s = STR_IN(to->text);
+	struct str s = { to->text, 0, sizeof(to->text) - INCIDENT_ROOM, false };
+	char *c;
 
 	snprintf(to->code, sizeof(to->code), "%s", permanent ? "550" : "451");
 	snprintf(to->xcode, sizeof(to->xcode), "%c.%s", permanent ? '5' : '4',
 	    f->status == NULL ? "7.1" : f->status);
 	str_cat_safe(&s, f->reply);
+	s.size = sizeof(to->text);
 	if (f->incident != NULL)
 		str_catf(&s, " (incident %s)", f->incident);
+	/* Not every client has announced SMTPUTF8: replies are ASCII (RFC 6531 section 3.7.4.1). */
+	for (c = to->text; *c != '\0'; c++)
+		if ((unsigned char)*c > 0x7e)
+			*c = '?';
 }

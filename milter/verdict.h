@@ -27,7 +27,7 @@ struct finding {
 	const char *incident;		/* id, or NULL */
 	bool quiet;			/* told in the summary line only, alerts nobody */
 	const char *subject;		/* whose incident; NULL = account, customer or client */
-	const struct alert_event *event;	/* what the alert should say beyond the facts (limit, used...), or NULL */
+	const struct alert_event *event;	/* what the alert adds to the facts (limit, used), or NULL */
 	struct finding *next;
 };
 
@@ -43,7 +43,7 @@ struct edit {
 struct verdict {
 	struct arena *arena;
 	struct finding *findings, **findings_end;
-	struct edit *removes;		/* highest index first for each name: the only order right for both MTAs */
+	struct edit *removes;		/* highest index first for each name: right for both MTAs */
 	struct edit *inserts, **inserts_end;
 };
 
@@ -54,14 +54,16 @@ struct finding *verdict_add(struct verdict *v, const struct finding *f);
 enum conf_action verdict_action(const struct verdict *v);
 /* The finding that decided, NULL when accepted without one. */
 const struct finding *verdict_decider(const struct verdict *v);
-/* The strongest action that monitor mode kept from being done, when stronger than verdict_action; else CONF_ACCEPT. */
+/* The strongest action that monitor mode kept from being done, when stronger than verdict_action; else
+ * CONF_ACCEPT. */
 enum conf_action verdict_would(const struct verdict *v, const struct finding **decider);
 void verdict_remove_header(struct verdict *v, const char *name, unsigned index);
-/* Inserted at the top of the message, in the order of calls. The value is made safe: control characters and bytes beyond ASCII
- * become '?', and it is folded so that no line passes 78 where it can. */
+/* Inserted at the top of the message, in the order of calls. The value is made safe: control characters and
+ * bytes beyond ASCII become '?', and it is folded so that no line passes 78 where it can. */
 void verdict_insert_header(struct verdict *v, const char *name, const char *value);
 
-/* The SMTP reply of a refusal: code "451" or "550", xcode "4.7.1" or "5.7.1", text (one line, '%' NOT yet doubled, at most 400 bytes). */
+/* The SMTP reply of a refusal: code "451" or "550", xcode "4.7.1" or "5.7.1", text (one line, '%' NOT yet
+ * doubled, less than 420 bytes, printable ASCII). */
 struct reply { char code[4]; char xcode[12]; char text[420]; };
 void verdict_reply(const struct finding *f, enum conf_action action, struct reply *to);
 

@@ -46,7 +46,7 @@ say(void *cookie, const struct err *e)
 static const char *
 source_path(char *to, size_t size, const char *name)
 {
-	const char *dir = getenv("srcdir");
+	const char *dir = getenv("GATEPOST_SRC") != NULL ? getenv("GATEPOST_SRC") : getenv("srcdir");
 
 	(void)snprintf(to, size, "%s/%s", dir == NULL ? "." : dir, name);
 	return to;

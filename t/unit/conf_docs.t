@@ -120,13 +120,8 @@ while IFS= read -r message; do
 done <"$T/messages" >"$T/out"
 check "the page explains every refusal of a value" "$T/out"
 
-if command -v mandoc >/dev/null 2>&1; then
-	mandoc -T lint -W warning "$page" >"$T/out" 2>&1
-	check "the page is well formed" "$T/out"
-else
-	number=$((number + 1))
-	echo "ok $number - the page is well formed # SKIP no mandoc"
-fi
+mandoc -T lint -W warning "$page" >"$T/out" 2>&1
+check "the page is well formed" "$T/out"
 
 echo "1..$number"
 exit $failed

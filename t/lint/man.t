@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 the Gatepost authors
+#
+# The manual pages have no warnings, and every page that one refers to exists.
+cd "${GATEPOST_SRC:-.}" || exit 1
+n=0 failed=0
+for page in milter/*.[1-8] etc/*.[1-8]; do
+	n=$((n + 1))
+	if out=$(mandoc -T lint -W warning "$page" 2>&1); then
+		echo "ok $n - $page"
+	else
+		failed=1
+		echo "not ok $n - $page"; echo "$out" | sed 's/^/# /'
+	fi
+	for ref in $(sed -n 's/^\.Xr \(gatepost[a-z.-]*\) \([1-8]\).*/\1.\2/p' "$page" | sort -u); do
+		n=$((n + 1))
+		if [ -f "milter/$ref" ] || [ -f "etc/$ref" ]; then echo "ok $n - $page refers to $ref"; else failed=1; echo "not ok $n - $page refers to $ref"; fi
+	done
+done
+echo "1..$n"
+exit $failed
