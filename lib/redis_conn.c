@@ -3,9 +3,12 @@
 /*
  * redis_conn - one connection to a server: sockets, and the protocol by hiredis.
  *
- * Of hiredis only the reader and the formatter are used. Its contexts block with a
- * time limit for each read, so that a server which dribbles its answer holds a message for as long as it likes; and
- * they look names up while a message waits. Here every wait has one deadline.
+ * Of hiredis only the reader is used. Its contexts block with a time limit for each read, so that a server which
+ * dribbles its answer holds a message for as long as it likes; and they look names up while a message waits. Here
+ * every wait has one deadline.
+ *
+ * What a server announces is not believed: memory is taken as elements arrive, and one reply may take so much of it
+ * and no more. Who answers beyond that is no Redis of ours; the connection is given up.
  *
  * The file knows nothing of pools nor of which server is the right one.
  */
@@ -33,6 +36,8 @@
 
 #define CONN_READ 16384u
 #define CONN_KEEPALIVE 15		/* seconds */
+#define CONN_REPLY_MOST ((size_t)64 << 20)	/* bytes of one reply, as it comes and as it is kept */
+#define CONN_LINE_MOST ((size_t)64 << 10)	/* of a line: a length, a number, an error */
 
 struct redis_conn {
 	int fd;
@@ -40,6 +45,7 @@ struct redis_conn {
 	char *out;			/* bytes [out_at, out_len) are to be sent */
 	size_t out_at, out_len, out_size;
 	uint64_t sent;
+	size_t kept;			/* bytes that the reply which is being read takes so far */
 };
 
 static void *
@@ -54,15 +60,54 @@ conn_alloc(size_t n)
 
 /* ---- replies, made by hiredis' reader --------------------------------------- */
 
+/* A reply as it grows: how many elements its array has room for. */
+struct reply_growing {
+	struct redis_reply reply;
+	size_t room;
+};
+
+/* Counts what a reply takes; false when it is too much. hiredis then ends with an error, and frees the whole. */
+static bool
+reply_affords(const redisReadTask *task, size_t n)
+{
+	struct redis_conn *c = task->privdata;
+
+	if (n > CONN_REPLY_MOST - c->kept)
+		return false;
+	c->kept += n;
+	return true;
+}
+
+/* An array has as many elements as have arrived, whatever was announced. */
+static bool
+reply_add(const redisReadTask *task, struct reply_growing *to, struct redis_reply *r)
+{
+	size_t room = to->room == 0 ? 8 : to->room * 2;
+
+	if (to->reply.n == to->room) {
+		if (!reply_affords(task, (room - to->room) * sizeof(*to->reply.at)))
+			return false;
+		to->reply.at = realloc(to->reply.at, room * sizeof(*to->reply.at));
+		if (to->reply.at == NULL)
+			abort();
+		to->room = room;
+	}
+	to->reply.at[to->reply.n++] = r;
+	return true;
+}
+
 static void *
 reply_new(const redisReadTask *task, enum redis_type type)
 {
-	struct redis_reply *r = conn_alloc(sizeof(*r)), *parent;
+	struct reply_growing *r;
 
-	r->type = type;
-	if (task->parent != NULL) {
-		parent = task->parent->obj;
-		parent->at[task->idx] = r;
+	if (!reply_affords(task, sizeof(*r)))
+		return NULL;
+	r = conn_alloc(sizeof(*r));
+	r->reply.type = type;
+	if (task->parent != NULL && !reply_add(task, task->parent->obj, &r->reply)) {
+		free(r);
+		return NULL;
 	}
 	return r;
 }
@@ -70,9 +115,14 @@ reply_new(const redisReadTask *task, enum redis_type type)
 static void *
 reply_string(const redisReadTask *task, char *text, size_t n)
 {
-	struct redis_reply *r = reply_new(task, task->type == REDIS_REPLY_ERROR ? REDIS_ERROR :
-	    task->type == REDIS_REPLY_STATUS ? REDIS_STATUS : REDIS_STRING);
+	struct redis_reply *r;
 
+	if (!reply_affords(task, n + 1))
+		return NULL;
+	r = reply_new(task, task->type == REDIS_REPLY_ERROR ? REDIS_ERROR :
+	    task->type == REDIS_REPLY_STATUS ? REDIS_STATUS : REDIS_STRING);
+	if (r == NULL)
+		return NULL;
 	r->text = conn_alloc(n + 1);
 	memcpy(r->text, text, n);
 	r->n = n;
@@ -82,11 +132,8 @@ reply_string(const redisReadTask *task, char *text, size_t n)
 static void *
 reply_array(const redisReadTask *task, int n)
 {
-	struct redis_reply *r = reply_new(task, REDIS_ARRAY);
-
-	r->n = n > 0 ? (size_t)n : 0;
-	r->at = r->n > 0 ? conn_alloc(r->n * sizeof(struct redis_reply *)) : NULL;
-	return r;
+	(void)n;
+	return reply_new(task, REDIS_ARRAY);
 }
 
 static void *
@@ -94,7 +141,8 @@ reply_integer(const redisReadTask *task, long long value)
 {
 	struct redis_reply *r = reply_new(task, REDIS_INTEGER);
 
-	r->integer = value;
+	if (r != NULL)
+		r->integer = value;
 	return r;
 }
 
@@ -380,6 +428,19 @@ conn_introduce(struct redis_conn *c, const struct redis_settings *s, uint64_t de
 }
 
 struct redis_conn *
+redis_conn_adopt(int take_fd)
+{
+	struct redis_conn *c = conn_alloc(sizeof(*c));
+
+	c->fd = take_fd;
+	c->reader = redisReaderCreateWithFunctions(&reply_functions);
+	if (c->reader == NULL)
+		abort();
+	(void)redisReaderSetPrivdata(c->reader, c);
+	return c;
+}
+
+struct redis_conn *
 redis_conn_open(const struct redis_settings *s, const char *address, uint64_t deadline, struct err *e)
 {
 	struct redis_conn *c;
@@ -387,11 +448,7 @@ redis_conn_open(const struct redis_settings *s, const char *address, uint64_t de
 
 	if (fd < 0)
 		return NULL;
-	c = conn_alloc(sizeof(*c));
-	c->fd = fd;
-	c->reader = redisReaderCreateWithFunctions(&reply_functions);
-	if (c->reader == NULL)
-		abort();
+	c = redis_conn_adopt(fd);
 	if (conn_introduce(c, s, deadline, e) != 1)
 		redis_conn_close(&c);
 	return c;
@@ -483,6 +540,16 @@ redis_conn_sent(const struct redis_conn *c)
 	return c->sent;
 }
 
+/* A line without an end is looked through from its beginning whenever more of it comes. */
+static bool
+conn_is_too_long(const redisReader *r)
+{
+	size_t n = r->len - r->pos;
+
+	return n > CONN_REPLY_MOST ||
+	    (n > CONN_LINE_MOST && memchr(r->buf + r->pos, '\n', CONN_LINE_MOST) == NULL);
+}
+
 int
 redis_conn_read(struct redis_conn *c)
 {
@@ -505,6 +572,10 @@ redis_conn_reply(struct redis_conn *c, struct redis_reply **reply)
 	void *object = NULL;
 
 	if (redisReaderGetReply(c->reader, &object) != REDIS_OK)
+		return -1;
+	if (object != NULL)
+		c->kept = 0;
+	else if (conn_is_too_long(c->reader))
 		return -1;
 	*reply = object;
 	return object != NULL;

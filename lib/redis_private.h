@@ -16,6 +16,8 @@ struct redis_conn;
 /* Connects and introduces itself (AUTH, SELECT, CLIENT SETNAME). NULL with e. Waits for DNS besides. */
 struct redis_conn *redis_conn_open(const struct redis_settings *s, const char *address, uint64_t deadline,
     struct err *e);
+/* The same of a socket that is connected already, without introduction. */
+struct redis_conn *redis_conn_adopt(int take_fd);
 void redis_conn_close(struct redis_conn **c);
 int redis_conn_fd(const struct redis_conn *c);
 

@@ -10,12 +10,13 @@ UNIT = \
 	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_check_mailer t/unit/test_conf \
 	t/unit/test_date t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
 	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_redis_cluster \
-	t/unit/test_redis_slot t/unit/test_signature t/unit/test_store_contract t/unit/test_store_memory \
-	t/unit/test_store_redis t/unit/test_store_threads t/unit/test_str t/unit/test_table \
-	t/unit/test_table_contract t/unit/test_verdict
+	t/unit/test_redis_conn t/unit/test_redis_slot t/unit/test_signature t/unit/test_store_contract \
+	t/unit/test_store_memory t/unit/test_store_redis t/unit/test_store_threads t/unit/test_str \
+	t/unit/test_table t/unit/test_table_contract t/unit/test_verdict
 UNIT_THREADS = \
 	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
-	t/unit/test_signature t/unit/test_store_redis t/unit/test_store_threads t/unit/test_table_contract
+	t/unit/test_redis_conn t/unit/test_signature t/unit/test_store_redis t/unit/test_store_threads \
+	t/unit/test_table_contract
 TOOLS = \
 	t/bench/bench_chain t/bench/bench_redis t/bench/bench_signature t/bench/bench_store \
 	t/bench/bench_table t/bench/floor t/bench/loadgen t/milter/activate t/milter/hammer t/milter/play \
@@ -92,6 +93,9 @@ t_unit_test_net_SOURCES = t/unit/test_net.c
 t_unit_test_redis_cluster_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_redis_cluster_LDADD = $(TEST_LIBS)
 t_unit_test_redis_cluster_SOURCES = t/unit/test_redis_cluster.c
+t_unit_test_redis_conn_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_redis_conn_LDADD = $(TEST_LIBS)
+t_unit_test_redis_conn_SOURCES = t/unit/test_redis_conn.c
 t_unit_test_redis_slot_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_redis_slot_LDADD = $(TEST_LIBS)
 t_unit_test_redis_slot_SOURCES = t/unit/test_redis_slot.c

@@ -7,6 +7,7 @@
  *     m    the reply to CLUSTER SLOTS, in few letters: lists in [ ], numbers, texts in ' ', _ for nil
  *     a    the packed answer of the judging script, for a message with a sum and distinct values
  *     u    windows as they are kept
+ *     w    bytes as they come from the server, read as replies
  *
  * Beyond not crashing: an owner is always a node of the map, an address can be connected to, nothing is used of
  * what was not all there.
@@ -15,8 +16,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/redis_cluster.h"
+#include "lib/redis_private.h"
 #include "lib/redis_slot.h"
 #include "lib/store_redis.h"
 
@@ -182,6 +186,40 @@ fuzz_usage(const char *text, size_t n)
 	redis_reply_free(&r);
 }
 
+/* ---- off the wire ---- */
+
+static void
+wire_whole(const struct redis_reply *r)
+{
+	size_t i;
+
+	must(r != NULL);
+	must((r->type == REDIS_STRING || r->type == REDIS_ERROR || r->type == REDIS_STATUS) ==
+	    (r->text != NULL && r->text[r->n] == '\0'));
+	for (i = 0; r->type == REDIS_ARRAY && i < r->n; i++)
+		wire_whole(r->at[i]);
+}
+
+static void
+fuzz_wire(const char *text, size_t n)
+{
+	struct redis_reply *r = NULL;
+	struct redis_conn *c;
+	int fds[2], done = 0;
+
+	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
+	(void)send(fds[1], text, n, MSG_NOSIGNAL);
+	(void)close(fds[1]);
+	c = redis_conn_adopt(fds[0]);
+	while (done >= 0 && redis_conn_read(c) == 1) {
+		while ((done = redis_conn_reply(c, &r)) == 1) {
+			wire_whole(r);
+			redis_reply_free(&r);
+		}
+	}
+	redis_conn_close(&c);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -201,6 +239,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		break;
 	case 'u':
 		fuzz_usage(text + 1, n - 1);
+		break;
+	case 'w':
+		fuzz_wire(text + 1, n - 1);
 		break;
 	default:
 		break;
