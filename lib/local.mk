@@ -22,7 +22,6 @@ lib_libgatepost_a_SOURCES = \
 
 # The scripts that Redis runs are files to be read; the program holds them as text.
 nodist_lib_libgatepost_a_SOURCES = lib/store_redis_judge_lua.h lib/store_redis_desk_lua.h
-BUILT_SOURCES = $(nodist_lib_libgatepost_a_SOURCES)
 lib/libgatepost_a-store_redis.$(OBJEXT): $(nodist_lib_libgatepost_a_SOURCES)
 CLEANFILES += $(nodist_lib_libgatepost_a_SOURCES)
 EXTRA_DIST += lib/embed_lua lib/store_redis_judge.lua lib/store_redis_desk.lua
