@@ -80,11 +80,12 @@ check 'is there for who comes later' load_is passed $((1000 - first))
 # A relay is killed while most messages are refused by one server, and given back by the other. What it was at stays
 # counted, a message a session at most; nothing that passed is counted less.
 empty "$T/c/1" "$T/c/2" "$T/c/3"
-load hammer_store -b $slow -t 3 cluster "$nodes" - 100000/1h 1000/1h
-sleep 1
+load hammer_store -b $slow -t 60 cluster "$nodes" - 100000/1h 1000/1h
+load_more refused 5000
 read -r killed _ <"/proc/$load_pid/task/$load_pid/children"
 kill -9 "$killed"
-load_end >/dev/null 2>&1
+load_more refused 1000
+load_stop >/dev/null 2>&1
 check 'a relay is killed' test "$load_status" -ne 0
 counted >"$T/counted"
 load_show 'a relay is killed'

@@ -25,6 +25,10 @@ counted_once() {
 	    [ "$t_sum" -le $(($(load_value answered) + $(load_value uncertain))) ]
 }
 
+load_is_up() {
+	[ "$(load_now up)" = 1 ]
+}
+
 # ---- one server ----
 
 redis_start "$T/r" || t_skip 'Redis does not start'
@@ -32,23 +36,25 @@ check 'one server, by its socket' run topology single "$(sock "$T/r")" - 8 1 "$B
 check 'everything is counted once' counted_once "$T/r"
 redis "$T/r" flushall >/dev/null
 
-load topology single "$(at "$T/r")" - 8 4 "$BUDGET"
-sleep 0.5
+load topology single "$(at "$T/r")" - 8 60 "$BUDGET"
+load_more answered 500
 redis_freeze "$T/r"
-sleep 1
+load_more refused 2000
 redis_thaw "$T/r"
-check 'it stands still for a second' load_end
+load_more answered 500
+check 'it stands still for a while' load_stop
 check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
 check 'few wait at all' load_most uncertain 20
 check 'it is used again within a second' load_most longest_gap_ms 2200
 check 'everything is counted once' counted_once "$T/r"
 
-load topology single "$(at "$T/r")" - 8 4 "$BUDGET"
-sleep 0.5
+load topology single "$(at "$T/r")" - 8 60 "$BUDGET"
+load_more answered 500
 redis_kill "$T/r"
-sleep 0.5
+load_more refused 500
 redis_again "$T/r"
-check 'it is killed and comes back' load_end
+load_more answered 500
+check 'it is killed and comes back' load_stop
 check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
 check 'it is used again within a second' load_most longest_gap_ms 1700
 redis_stop "$T/r"
@@ -65,11 +71,13 @@ redis_again "$T/s/s1" --sentinel
 redis_until redis_sentinel_ready "$T/s/s1"
 check 'nobody knows another name' sh -c "! '$GATEPOST_BUILD/t/redis/topology' sentinel '$sentinels' other 1 1 50"
 
-load topology sentinel "$sentinels" gatepost 8 8 "$BUDGET"
-sleep 0.5
+load topology sentinel "$sentinels" gatepost 8 60 "$BUDGET"
+load_more answered 500
 old=$(redis_master_of "$T/s")
 redis_kill "$old"
-check 'the master is killed, and another one followed' load_end
+load_more refused 500
+load_more answered 500
+check 'the master is killed, and another one followed' load_stop
 check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
 # A second until Sentinels believe it, and an election.
 check 'the new one is used within seconds' load_most longest_gap_ms 5000
@@ -78,10 +86,12 @@ check 'it is in use at the end' load_is up 1
 redis_again "$old"
 redis_until redis_sentinel_ready "$T/s/s1"
 redis_until redis_in_step "$old"
-load topology sentinel "$sentinels" gatepost 8 5 "$BUDGET"
-sleep 0.5
+load topology sentinel "$sentinels" gatepost 8 60 "$BUDGET"
+load_more answered 500
 redis_until redis "$T/s/s2" sentinel failover gatepost
-check 'a failover by hand' load_end
+load_more changes 1
+load_more answered 2000
+check 'a failover by hand' load_stop
 check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
 check 'it hardly shows' load_most longest_gap_ms 1000
 for server in a b c s1 s2 s3; do
@@ -101,29 +111,35 @@ check 'counts nothing, rather than a part' load_is answered 0
 for node in 1 2 3; do
 	redis "$T/c/$node" flushall >/dev/null
 done
-load topology cluster "$nodes" - 8 5 "$BUDGET"
-sleep 0.5
+load topology cluster "$nodes" - 8 60 "$BUDGET"
+load_more answered 500
 "${REDIS_CLI:-redis-cli}" --cluster reshard "127.0.0.1:$(redis_port "$T/c/1")" --cluster-slots 500 --cluster-yes \
     --cluster-from "$(redis "$T/c/1" cluster myid)" --cluster-to "$(redis "$T/c/3" cluster myid)" >"$T/reshard" 2>&1
-check 'slots move to another node' load_end
+load_more answered 2000
+check 'slots move to another node' load_stop
 check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
 check 'calls were sent on' load_least again 1
 check 'everything is counted once' counted_once "$T/c/1" "$T/c/2" "$T/c/3"
 
-load topology cluster "$nodes" - 8 7 "$BUDGET"
-sleep 0.5
+load topology cluster "$nodes" - 8 60 "$BUDGET"
+load_more answered 500
 redis_kill "$T/c/2"
-check 'a master is killed, and its replica followed' load_end
+load_more refused 1
+await 30 load_is_up
+load_more answered 500
+check 'a master is killed, and its replica followed' load_stop
 check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
 check 'the others are used all the while' load_most longest_gap_ms 2500
 check 'all are in use at the end' load_is up 1
 
 redis_again "$T/c/2"
 redis_until redis_in_step "$T/c/2"
-load topology cluster "$nodes" - 8 3 "$BUDGET"
-sleep 0.5
+load topology cluster "$nodes" - 8 60 "$BUDGET"
+load_more answered 500
 redis "$T/c/2" cluster failover >/dev/null
-check 'a failover by hand' load_end
+load_more changes 1
+load_more answered 2000
+check 'a failover by hand' load_stop
 check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
 # The master holds its clients back until the replica has everything.
 check 'it hardly shows' load_most refused 1000

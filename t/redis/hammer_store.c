@@ -12,12 +12,14 @@
  * cluster; SERVERS are addresses with commas between them; BUDGET and PAUSE (between two messages of a session) are in
  * ms; SKEW is by how many seconds the clock of each relay is ahead of that of the one before.
  *
- * All begin at the same time. "ready" is said when all stores are open. At the end one line:
+ * All begin at the same time. "ready" is said when all stores are open. SIGTERM ends it before its time. At the end
+ * one line, and the same with "now" before it twenty times a second, for a test that waits for something to happen:
  *
- *     passed=N refused=N failed=N alone=N alone_passed=N longest_us=N most=N [why=...]
+ *     passed=N refused=N failed=N alone=N alone_passed=N shared=N longest_us=N most=N [why=...]
  *
  * longest: of one store_judge(); most: passed for the customer of whom most passed. failed are the calls that
- * answered -1: with a store that keeps its promise there are none. alone: judged by the relay's share, without Redis.
+ * answered -1: with a store that keeps its promise there are none. alone: judged by the relay's share, without Redis;
+ * shared: by Redis.
  */
 #include "lib/store.h"
 
@@ -47,7 +49,7 @@
 #define ITEMS_MOST 16u
 
 struct shared {
-	atomic_uint ready, go;
+	atomic_uint ready, go, stop;
 	atomic_uint_fast64_t passed, refused, failed, alone, alone_passed, longest;
 	atomic_uint_fast64_t of[CUSTOMERS_MOST];
 	char why[480];
@@ -167,7 +169,8 @@ session(void *cookie)
 	while (atomic_load(&shared->go) == 0)
 		sleep_ms(1);
 	until = clock_mono_us() + seconds * 1000000;
-	for (number = 0; seconds > 0 ? clock_mono_us() < until : number < messages; number++) {
+	for (number = 0; atomic_load(&shared->stop) == 0 &&
+	    (seconds > 0 ? clock_mono_us() < until : number < messages); number++) {
 		judge(me, number);
 		if (pause_ms > 0)
 			sleep_ms(pause_ms);
@@ -287,40 +290,73 @@ arguments(int argc, char **argv)
 	return 0;
 }
 
+static void
+stop(int number)
+{
+	(void)number;
+	atomic_store(&shared->stop, 1);
+}
+
+static void
+say(const char *head)
+{
+	unsigned i, most = 0;
+	uint64_t passed = atomic_load(&shared->passed), refused = atomic_load(&shared->refused),
+	    alone = atomic_load(&shared->alone);
+
+	for (i = 0; i < customers; i++) {
+		if (atomic_load(&shared->of[i]) > most)
+			most = (unsigned)atomic_load(&shared->of[i]);
+	}
+	(void)printf("%spassed=%" PRIu64 " refused=%" PRIu64 " failed=%" PRIuFAST64 " alone=%" PRIu64
+	    " alone_passed=%" PRIuFAST64 " shared=%" PRIu64 " longest_us=%" PRIuFAST64 " most=%u%s%s\n", head, passed,
+	    refused, atomic_load(&shared->failed), alone, atomic_load(&shared->alone_passed),
+	    passed + refused > alone ? passed + refused - alone : 0, atomic_load(&shared->longest), most,
+	    shared->why[0] != '\0' ? " why=" : "", shared->why);
+	(void)fflush(stdout);
+}
+
+/* Waits for all; 1 when one ended badly. */
+static int
+await_all(unsigned left)
+{
+	int status, bad = 0;
+	pid_t pid;
+
+	while (left > 0 && (pid = waitpid(-1, &status, WNOHANG)) >= 0) {
+		if (pid > 0) {
+			left--;
+			bad |= status != 0;
+		} else {
+			sleep_ms(50);
+			say("now ");
+		}
+	}
+	return bad || left > 0;
+}
+
 int
 main(int argc, char **argv)
 {
-	unsigned i, most = 0;
-	int status, bad = 0;
-	pid_t pids[RELAYS_MOST];
+	unsigned i;
+	int bad;
 
 	if (arguments(argc, argv) != 0)
 		return 2;
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		return 1;
+	(void)signal(SIGTERM, stop);
 	for (i = 0; i < relays; i++) {
-		pids[i] = fork();
-		if (pids[i] == 0)
+		if (fork() == 0)
 			exit(run_relay(i));
 	}
-	while (atomic_load(&shared->ready) < relays && waitpid(-1, &status, WNOHANG) == 0)
+	while (atomic_load(&shared->ready) < relays && waitpid(-1, NULL, WNOHANG) == 0)
 		sleep_ms(5);
 	(void)printf("ready\n");
 	(void)fflush(stdout);
 	atomic_store(&shared->go, 1);
-	for (i = 0; i < relays; i++) {
-		if (waitpid(pids[i], &status, 0) != pids[i] || status != 0)
-			bad = 1;
-	}
-	for (i = 0; i < customers; i++) {
-		if (atomic_load(&shared->of[i]) > most)
-			most = (unsigned)atomic_load(&shared->of[i]);
-	}
-	(void)printf("passed=%" PRIuFAST64 " refused=%" PRIuFAST64 " failed=%" PRIuFAST64 " alone=%" PRIuFAST64
-	    " alone_passed=%" PRIuFAST64 " longest_us=%" PRIuFAST64 " most=%u%s%s\n", atomic_load(&shared->passed),
-	    atomic_load(&shared->refused), atomic_load(&shared->failed), atomic_load(&shared->alone),
-	    atomic_load(&shared->alone_passed), atomic_load(&shared->longest), most,
-	    shared->why[0] != '\0' ? " why=" : "", shared->why);
+	bad = await_all(relays);
+	say("");
 	return bad;
 }

@@ -4,9 +4,11 @@
 # redis/lib.sh - what the tests with real Redis servers share. Source it first.
 #
 #     redis_start "$T/r"
-#     load topology single "$(at "$T/r")" - 8 5 50     starts t/redis/topology, and returns once it is under way
+#     load topology single "$(at "$T/r")" - 8 60 50    starts t/redis/topology, and returns once it is under way
+#     load_more answered 100                           waits until as many more are
 #     redis_kill "$T/r"
-#     load_end                                         waits for its last line
+#     load_more refused 100
+#     load_stop                                        ends it, and waits for its last line
 #     check "nobody waits for longer" load_most longest_us 100000
 #
 # Servers, and whatever else was started, end with the test.
@@ -58,6 +60,26 @@ load_end() {
 	echo "# $load_program: $t_said"
 	[ ! -s "$T/load.err" ] || head -3 "$T/load.err" | sed 's/^/# /'
 	return "$load_status"
+}
+
+load_stop() {
+	kill "$load_pid"
+	load_end
+}
+
+# load_more NAME N: waits, at most half a minute, until the program says N more of NAME than now.
+load_more() {
+	t_goal=$(($(load_now "$1") + $2))
+	await 30 load_reached "$1" "$t_goal"
+}
+
+load_now() {
+	t_now=$(grep '^now ' "$T/load" | tail -1 | field "$1")
+	echo "${t_now:-0}"
+}
+
+load_reached() {
+	[ "$(load_now "$1")" -ge "$2" ]
 }
 
 # run PROGRAM ARGUMENT...: from the beginning to the end.

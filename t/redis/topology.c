@@ -12,12 +12,13 @@
  *     answered=N refused=N uncertain=N again=N longest_us=N longest_gap_ms=N changes=N up=0|1
  *
  * where longest is that of one call, with all redirections, and the gap is the longest time in which no thread had
- * an answer.
+ * an answer. SIGTERM ends it before its time. Twenty times a second it says the same with "now" before it.
  */
 #include "lib/redis_topology.h"
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,8 @@
 #define AGAIN_MOST 5
 
 static struct redis_topology *topology;
-static uint64_t until, budget;
+static uint64_t budget;
+static atomic_uint_fast64_t until;
 static atomic_uint_fast64_t answered, refused, uncertain, again, longest, last_answer, longest_gap, changes;
 
 static void
@@ -79,7 +81,7 @@ run(void *cookie)
 	unsigned me = *(unsigned *)cookie, number = 0;
 	uint64_t before, now, before_last;
 
-	while ((before = clock_mono_us()) < until) {
+	while ((before = clock_mono_us()) < atomic_load(&until)) {
 		if (increment(me, number++)) {
 			now = clock_mono_us();
 			(void)atomic_fetch_add(&answered, 1);
@@ -101,6 +103,24 @@ changed(void *cookie)
 {
 	(void)cookie;
 	(void)atomic_fetch_add(&changes, 1);
+}
+
+static void
+stop(int number)
+{
+	(void)number;
+	atomic_store(&until, 0);
+}
+
+static void
+say(const char *head)
+{
+	(void)printf("%sanswered=%" PRIuFAST64 " refused=%" PRIuFAST64 " uncertain=%" PRIuFAST64 " again=%" PRIuFAST64
+	    " longest_us=%" PRIuFAST64 " longest_gap_ms=%" PRIuFAST64 " changes=%" PRIuFAST64 " up=%d\n", head,
+	    atomic_load(&answered), atomic_load(&refused), atomic_load(&uncertain), atomic_load(&again),
+	    atomic_load(&longest), atomic_load(&longest_gap) / 1000, atomic_load(&changes),
+	    redis_topology_up(topology));
+	(void)fflush(stdout);
 }
 
 static size_t
@@ -149,20 +169,21 @@ main(int argc, char **argv)
 	}
 	(void)printf("up\n");
 	(void)fflush(stdout);
-	until = clock_mono_us() + strtoul(argv[5], NULL, 10) * 1000000;
+	atomic_store(&until, clock_mono_us() + strtoul(argv[5], NULL, 10) * 1000000);
+	(void)signal(SIGTERM, stop);
 	atomic_store(&last_answer, clock_mono_us());
 	for (i = 0; i < n && i < THREADS_MOST; i++) {
 		numbers[i] = i;
 		if (pthread_create(&threads[i], NULL, run, &numbers[i]) != 0)
 			return 2;
 	}
+	while (clock_mono_us() < atomic_load(&until)) {
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+		say("now ");
+	}
 	while (i-- > 0)
 		(void)pthread_join(threads[i], NULL);
-	(void)printf("answered=%" PRIuFAST64 " refused=%" PRIuFAST64 " uncertain=%" PRIuFAST64 " again=%" PRIuFAST64
-	    " longest_us=%" PRIuFAST64 " longest_gap_ms=%" PRIuFAST64 " changes=%" PRIuFAST64 " up=%d\n",
-	    atomic_load(&answered), atomic_load(&refused), atomic_load(&uncertain), atomic_load(&again),
-	    atomic_load(&longest), atomic_load(&longest_gap) / 1000, atomic_load(&changes),
-	    redis_topology_up(topology));
+	say("");
 	redis_topology_close(&topology);
 	return 0;
 }
