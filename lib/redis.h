@@ -18,7 +18,7 @@
  * or by redis_node_fail(), and while it is down calls fail at once, unsent. keep() brings it up again: when the
  * probe is answered in time and without an error. Between attempts it waits longer and longer, up to 1 s.
  *
- * Nothing here knows what the commands mean. Callable from any thread; only redis.c includes hiredis.
+ * Nothing here knows what the commands mean. Callable from any thread; only redis_conn.c includes hiredis.
  */
 #include <stdbool.h>
 #include <stddef.h>

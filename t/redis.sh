@@ -153,7 +153,7 @@ redis_sentinel() {
 	cat >>"$1/settings" <<-END
 	sentinel monitor gatepost 127.0.0.1 $2 2
 	sentinel down-after-milliseconds gatepost ${REDIS_DOWN_AFTER:-1000}
-	sentinel failover-timeout gatepost 5000
+	sentinel failover-timeout gatepost 1500
 	sentinel parallel-syncs gatepost 1
 	END
 	redis_run "$1" --sentinel

@@ -4,6 +4,8 @@
 #
 # The network between relays and Redis is cut: nothing is refused, everything is just lost. Two network namespaces of our own, with
 # a cable between them.
+#
+# Runs alone: it measures how long calls wait.
 . "$(dirname "$0")/../redis/lib.sh"
 
 [ "$(id -u)" = 0 ] && command -v ip >/dev/null || t_skip 'needs root and ip(8)'

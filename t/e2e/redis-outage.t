@@ -10,6 +10,8 @@
 #
 # The bound: what Redis lets through, the ceiling; and what the relays let through alone, each its share, together the
 # ceiling once more. Whoever loses what it counted (FLUSHALL, a failover that loses writes) counts from there.
+#
+# Runs alone: it measures how long calls wait.
 . "$(dirname "$0")/../redis/lib.sh"
 
 HAMMER_DIR=$T

@@ -5,7 +5,8 @@
  *
  *     topology KIND SERVERS MASTER THREADS SECONDS BUDGET
  *
- * KIND is single, sentinel or cluster; SERVERS are addresses with commas between them; BUDGET is in ms. Each thread
+ * KIND is single, sentinel or cluster; SERVERS are addresses with commas between them; BUDGET is in ms; in the environment,
+ * TOPOLOGY_OPEN (5000) is for how many ms it looks for servers. Each thread
  * increments keys of its own, spread over the slots, one after the other. It says "up", or "down: " and why, and at
  * the end
  *
@@ -159,7 +160,8 @@ main(int argc, char **argv)
 	s.changed = changed;
 	n = (unsigned)strtoul(argv[4], NULL, 10);
 	budget = strtoul(argv[6], NULL, 10);
-	topology = redis_topology_open(&s, 5000, &e);
+	topology = redis_topology_open(&s, getenv("TOPOLOGY_OPEN") == NULL ? 5000 :
+	    (unsigned)strtoul(getenv("TOPOLOGY_OPEN"), NULL, 10), &e);
 	if (topology == NULL || !redis_topology_up(topology)) {
 		if (topology != NULL)
 			redis_topology_why(topology, &e);
