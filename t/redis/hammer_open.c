@@ -30,6 +30,14 @@ hammer_directory(unsigned relay, char *to, size_t size, struct err *e)
 	return 1;
 }
 
+static const char *
+hammer_env(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL ? value : "";
+}
+
 struct store *
 hammer_open(const struct hammer_open *how, unsigned relay, struct err *e)
 {
@@ -49,8 +57,10 @@ hammer_open(const struct hammer_open *how, unsigned relay, struct err *e)
 	s = (struct store_settings){ .type = strcmp(how->kind, "memory") == 0 ? "memory" : "redis", .file = file,
 	    .memory = 64 << 20, .relay = name, .version = "test" };
 	s.redis = (struct store_redis_settings){ .servers = servers, .n_servers = n, .kind = how->kind,
-	    .master = how->master, .user = "", .password = how->password != NULL ? how->password : "",
-	    .sentinel_user = "", .sentinel_password = "", .database = 0, .prefix = "gatepost",
+	    .master = how->master, .user = hammer_env("HAMMER_USER"), .password = hammer_env("HAMMER_PASSWORD"),
+	    .sentinel_user = hammer_env("HAMMER_SENTINEL_USER"),
+	    .sentinel_password = *hammer_env("HAMMER_SENTINEL_USER") != '\0' ? hammer_env("HAMMER_PASSWORD") : "",
+	    .database = 0, .prefix = "gatepost",
 	    .connections = 8, .own_clock = how->own_clock };
 	return store_open(&s, e);
 }

@@ -11,7 +11,6 @@ struct hammer_open {
 	const char *kind;	/* single, sentinel, cluster; memory */
 	char *servers;		/* with commas between them; is cut up */
 	const char *master;
-	const char *password;	/* NULL = none */
 	unsigned sessions;	/* threads that will use it */
 	bool own_clock;
 };

@@ -17,6 +17,8 @@
  *
  *     passed=N refused=N failed=N alone=N alone_passed=N shared=N longest_us=N most=N [why=...]
  *
+ * HAMMER_USER, HAMMER_PASSWORD and HAMMER_SENTINEL_USER (the same password) are in the environment, if any.
+ *
  * longest: of one store_judge(); most: passed for the customer of whom most passed. failed are the calls that
  * answered -1: with a store that keeps its promise there are none. alone: judged by the relay's share, without Redis;
  * shared: by Redis.
@@ -282,7 +284,7 @@ arguments(int argc, char **argv)
 	if (argc - optind < 4 || (size_t)(argc - optind - 3) > ITEMS_MOST)
 		return usage();
 	how = (struct hammer_open){ .kind = argv[optind], .servers = argv[optind + 1],
-	    .master = argv[optind + 2], .password = getenv("HAMMER_PASSWORD"), .sessions = sessions };
+	    .master = argv[optind + 2], .sessions = sessions };
 	for (optind += 3; optind < argc; optind++) {
 		if (limit_ceiling_parse(argv[optind], false, &ceilings[n_items++]) != 1)
 			return usage();

@@ -42,6 +42,8 @@ server_stop(void)
 	}
 	(void)snprintf(path, sizeof(path), "%s/socket", server_dir);
 	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/conf", server_dir);
+	(void)unlink(path);
 	(void)rmdir(server_dir);
 }
 
@@ -58,6 +60,43 @@ server_answers(const char *path)
 	return up;
 }
 
+/* The rules that gatepost.conf(5) gives, for any prefix: what needs another command does not work here either. */
+static void
+server_rules(char *to, size_t size)
+{
+	static const char begin[] = "\nuser gatepost on >PASSWORD ~gatepost:* &gatepost:* ", end[] = "\n.Ed";
+	const char *src = getenv("GATEPOST_SRC");
+	char name[4096], *text = calloc(1, 1 << 20), *at, *stop;
+	FILE *f;
+
+	(void)snprintf(name, sizeof(name), "%s/etc/gatepost.conf.5", src != NULL ? src : ".");
+	f = fopen(name, "re");
+	assert_non_null(f);
+	assert_non_null(text);
+	(void)fread(text, 1, (1 << 20) - 1, f);
+	(void)fclose(f);
+	at = strstr(text, begin);
+	stop = at == NULL ? NULL : strstr(at, end);
+	assert_non_null(stop);
+	*stop = '\0';
+	for (at += sizeof(begin) - 1, stop = at; (stop = strchr(stop, '\n')) != NULL;)
+		*stop = ' ';
+	(void)snprintf(to, size, "gatepost on >" FIXTURE_PASSWORD " ~[rt]*:* &[rt]*:* %s", at);
+	free(text);
+}
+
+static void
+server_configure(const char *path, const char *socket)
+{
+	char rules[4096];
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	server_rules(rules, sizeof(rules));
+	(void)fprintf(f, "port 0\nunixsocket %s\nsave \"\"\nappendonly no\ndir %s\nuser %s\n", socket, server_dir, rules);
+	(void)fclose(f);
+}
+
 static void
 server_run(const char *path)
 {
@@ -69,8 +108,7 @@ server_run(const char *path)
 	(void)dup2(null, 1);
 	if (server == NULL)
 		server = "redis-server";
-	(void)execlp(server, server, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no",
-	    "--dir", server_dir, (char *)NULL);
+	(void)execlp(server, server, path, (char *)NULL);
 	_exit(127);
 }
 
@@ -79,7 +117,7 @@ server_start(void)
 {
 	static const struct timespec tick = { 0, 10000000 };
 	const char *tmp = getenv("TMPDIR");
-	char path[290];
+	char path[290], conf[290];
 	int left;
 
 	if (server_pid > 0)
@@ -91,10 +129,12 @@ server_start(void)
 	}
 	(void)snprintf(path, sizeof(path), "%s/socket", server_dir);
 	(void)snprintf(server_address, sizeof(server_address), "unix:%s", path);
+	(void)snprintf(conf, sizeof(conf), "%s/conf", server_dir);
+	server_configure(conf, path);
 	server_pid = fork();
 	assert_true(server_pid >= 0);
 	if (server_pid == 0)
-		server_run(path);
+		server_run(conf);
 	for (left = 1000; left > 0 && !server_answers(path); left--) {
 		if (waitpid(server_pid, NULL, WNOHANG) == server_pid) {
 			server_pid = -1;
@@ -141,7 +181,7 @@ fixture_redis_relay(struct fixture *f, const char *prefix, const char *relay)
 	(void)snprintf(file, sizeof(file), "%s/%s.db", f->dir, relay);
 	s.file = file;
 	s.redis = (struct store_redis_settings){ .servers = servers, .n_servers = 1, .kind = "single",
-	    .prefix = prefix, .connections = 2 };
+	    .prefix = prefix, .connections = 2, .user = "gatepost", .password = FIXTURE_PASSWORD };
 	store = store_open(&s, &e);
 	if (store == NULL)
 		fail_msg("%s", e.text);
@@ -159,7 +199,8 @@ fixture_redis(struct fixture *f)
 	servers[0] = server_address;
 	(void)snprintf(prefix, sizeof(prefix), "t%u", ++serial);
 	f->settings.redis = (struct store_redis_settings){ .servers = servers, .n_servers = 1, .kind = "single",
-	    .prefix = prefix, .connections = 2, .own_clock = true };
+	    .prefix = prefix, .connections = 2, .own_clock = true, .user = "gatepost",
+	    .password = FIXTURE_PASSWORD };
 }
 
 void

@@ -288,10 +288,10 @@ test_claims(void **state)
 	struct store *one = fixture_redis_relay(*state, prefix, "out1");
 	struct store *two = fixture_redis_relay(*state, prefix, "out2");
 
-	assert_int_equal(store_claim(one, "alerts", "limit.exceeded acme", HOUR, NULL), 1);
-	assert_int_equal(store_claim(two, "alerts", "limit.exceeded acme", HOUR, NULL), 0);
-	assert_int_equal(store_claim(one, "alerts", "limit.exceeded acme", HOUR, NULL), 1);
-	assert_int_equal(store_claim(two, "alerts", "limit.exceeded other", HOUR, NULL), 1);
+	assert_int_equal(store_claim(one, "alerts", "limit.exceeded acme", HOUR, NULL, NULL), 1);
+	assert_int_equal(store_claim(two, "alerts", "limit.exceeded acme", HOUR, NULL, NULL), 0);
+	assert_int_equal(store_claim(one, "alerts", "limit.exceeded acme", HOUR, NULL, NULL), 1);
+	assert_int_equal(store_claim(two, "alerts", "limit.exceeded other", HOUR, NULL, NULL), 1);
 	store_close(&one);
 	store_close(&two);
 }
@@ -372,7 +372,7 @@ test_every_key_has_an_end(void **state)
 	suspend(s, "acme", UINT64_MAX);
 	assert_int_equal(store_raise(s, &o, NULL), STORE_DONE);
 	assert_int_equal(store_keep(s, "mailers", "acme", "1", NULL), STORE_DONE);
-	assert_int_equal(store_claim(s, "alerts", "x", HOUR, NULL), 1);
+	assert_int_equal(store_claim(s, "alerts", "x", HOUR, NULL, NULL), 1);
 	keys = ASK("KEYS", "*");
 	assert_true(keys->n >= 10);
 	for (n = 0; n < keys->n; n++) {
@@ -488,7 +488,8 @@ test_suspended_although_nobody_answers(void **state)
 	struct err e = { .text = "" };
 	char file[400];
 	struct store_settings settings = { .type = "redis", .memory = 64 << 20, .relay = "out1", .file = file,
-	    .redis = { .servers = servers, .n_servers = 1, .kind = "single", .prefix = prefix, .connections = 2 } };
+	    .redis = { .servers = servers, .n_servers = 1, .kind = "single", .prefix = prefix, .connections = 2,
+	    .user = "gatepost", .password = FIXTURE_PASSWORD } };
 	bool local;
 
 	suspend(s, "acme", UINT64_MAX);
