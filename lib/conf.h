@@ -97,7 +97,7 @@ struct conf {
 		const char *master, *user, *password_file, *sentinel_user, *sentinel_password_file;
 		unsigned database;
 		const char *prefix;
-		unsigned connections;
+		unsigned connections, relays_least;
 	} store;
 	struct {			/* "" = none */
 		const char *accounts, *networks, *users, *domains, *customers, *also;

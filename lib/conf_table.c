@@ -126,6 +126,9 @@ static const struct conf_rule main_rules[] = {
 	{ ROW("store.connections", "number", "4", "1 to 32", FIXED,
 	    "redis: connections to each server for messages"),
 	    .type = &conf_type_number, .at = AT(store.connections), .least = 1, .most = 32 },
+	{ ROW("store.relays_least", "number", "1", "1 to 1000", FIXED,
+	    "redis: relays that share, at least; by so many are ceilings divided when it does not answer"),
+	    .type = &conf_type_number, .at = AT(store.relays_least), .least = 1, .most = 1000 },
 
 	TABLE_ROW("tables.accounts", tables.accounts, "login -> customer"),
 	TABLE_ROW("tables.networks", tables.networks, "client address -> customer"),

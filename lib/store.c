@@ -388,12 +388,13 @@ store_kept(struct store *s, const char *space, void (*each)(void *, const char *
 }
 
 int
-store_claim(struct store *s, const char *space, const char *name, uint64_t time, struct err *e)
+store_claim(struct store *s, const char *space, const char *name, uint64_t time, char note[STORE_NOTE],
+    struct err *e)
 {
 	if (store_check_text("space", space, STORE_LIMIT_MAX, e) != 1 ||
 	    store_check_text("name", name, STORE_TEXT_MAX, e) != 1)
 		return -1;
-	return s->driver->claim == NULL ? 1 : s->driver->claim(s, space, name, time > 0 ? time : 1, e);
+	return s->driver->claim == NULL ? 1 : s->driver->claim(s, space, name, time > 0 ? time : 1, note, e);
 }
 
 /* ---- relays that share a store ---- */
@@ -410,4 +411,11 @@ store_health(struct store *s, struct store_health *to)
 {
 	memset(to, 0, sizeof(*to));
 	return s->driver->health != NULL && s->driver->health(s, to);
+}
+
+void
+store_leave(struct store *s)
+{
+	if (s != NULL && s->driver->leave != NULL)
+		s->driver->leave(s);
 }

@@ -34,6 +34,7 @@ struct store_redis_settings {
 	unsigned database;
 	const char *prefix;	/* of all keys: "gatepost" */
 	unsigned connections;	/* to each server, for messages */
+	unsigned relays_least;	/* how many relays share at least; 0 = 1 */
 	bool own_clock;		/* for tests: the time is clock_now(), not the server's */
 };
 
@@ -195,9 +196,11 @@ enum store_result store_keep(struct store *s, const char *space, const char *nam
 int store_kept(struct store *s, const char *space,
     void (*each)(void *cookie, const char *name, const char *value), void *cookie, struct err *e);
 
+#define STORE_NOTE 16
 /* True for the first who asks within that time (ms): so one relay of many tells an incident. 1, 0 somebody else
- * did, -1. */
-int store_claim(struct store *s, const char *space, const char *name, uint64_t time, struct err *e);
+ * did, -1. note may be NULL: what is to be known of ours (a word); on 0, what is known of the holder's. */
+int store_claim(struct store *s, const char *space, const char *name, uint64_t time, char note[STORE_NOTE],
+    struct err *e);
 
 /* ---- relays that share a store --------------------------------------------- */
 
@@ -216,12 +219,18 @@ struct store_health {
 	bool degraded;			/* it does not answer */
 	uint64_t since;			/* ms; 0 = it answers */
 	char why[256];
-	unsigned relays;		/* alive when last known, we among them */
+	unsigned relays;		/* alive when last known, we among them; never fewer than the setting says */
+	unsigned rank;			/* how many of them come before us by name: 0 speaks for all */
+	char alive[512];		/* their names, each with a blank behind it; as many as fit */
+	char missing[512];		/* of those who did not say good-bye: not heard of now, and not the first */
+	bool settled;			/* it has answered for so long that who is missing is missing */
 	uint64_t local;			/* messages judged alone since the start */
 	uint64_t waiting;		/* of these, what is still to be folded back in */
 	uint64_t folded, lost;		/* folded back; given up for want of room */
 };
 /* False for a store that is not shared. Never waits. */
 bool store_health(struct store *s, struct store_health *to);
+/* Says good-bye to the other relays, who then do not miss us. store_close() does it as well. */
+void store_leave(struct store *s);
 
 #endif

@@ -53,9 +53,11 @@ struct store_driver {
 	    void *cookie, struct err *);
 
 	/* NULL: not shared with other relays. */
-	int (*claim)(struct store *, const char *space, const char *name, uint64_t time, struct err *);
+	int (*claim)(struct store *, const char *space, const char *name, uint64_t time, char note[STORE_NOTE],
+	    struct err *);
 	int (*relays)(struct store *, struct arena *, struct store_relay **, struct err *);
 	bool (*health)(struct store *, struct store_health *);
+	void (*leave)(struct store *);
 };
 
 struct store {

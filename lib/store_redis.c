@@ -310,23 +310,28 @@ mirror_read(struct store_redis *s)
 /* After trouble, or a loss of all keys, the others are not heard of yet. Who took himself for the only one then, and
  * lost Redis once more, would let through a whole ceiling. */
 void
-store_redis_alive(struct store_redis *s, unsigned alive)
+store_redis_alive(struct store_redis *s, unsigned alive, unsigned rank)
 {
 	uint64_t now = clock_mono_us();
 	char text[16];
 	bool new;
 
 	(void)pthread_mutex_lock(&s->relays_lock);
-	if (alive < s->alive && now < s->alive_until)
+	alive = alive > s->alive_least ? alive : s->alive_least;
+	if (alive < s->alive && now < s->alive_until) {
 		alive = s->alive;
-	else
+		rank = rank > s->rank ? rank : s->rank;
+	} else {
 		s->alive_until = now + ALIVE_SLOWLY;
-	new = alive != s->alive && alive > 0;
-	if (new)
+	}
+	new = alive > 0 && (alive != s->alive || rank != s->rank);
+	if (new) {
 		s->alive = alive;
+		s->rank = rank;
+	}
 	(void)pthread_mutex_unlock(&s->relays_lock);
 	/* For a start at which Redis does not answer. */
-	(void)snprintf(text, sizeof(text), "%u", alive);
+	(void)snprintf(text, sizeof(text), "%u %u", alive, rank);
 	if (new)
 		(void)store_keep(s->alone, "redis", "relays", text, NULL);
 }
@@ -335,10 +340,13 @@ static void
 alive_read(void *cookie, const char *name, const char *value)
 {
 	struct store_redis *s = cookie;
-	unsigned long alive = strtoul(value, NULL, 10);
+	char *rest;
+	unsigned long alive = strtoul(value, &rest, 10), rank = strtoul(rest, NULL, 10);
 
-	if (strcmp(name, "relays") == 0 && alive > 0 && alive < 10000)
-		s->alive = (unsigned)alive;
+	if (strcmp(name, "relays") != 0 || alive == 0 || alive >= 10000 || rank >= alive)
+		return;
+	s->alive = alive > s->alive_least ? (unsigned)alive : s->alive_least;
+	s->rank = (unsigned)rank;
 }
 
 /* ---- the house ---- */
@@ -378,6 +386,8 @@ house_look(struct store_redis *s)
 		s->degraded_since = now;
 		s->degraded_wall = clock_now();
 	}
+	if (up && (s->degraded || s->up_since == 0))
+		s->up_since = clock_mono_us();
 	if (up && s->degraded) {
 		since = now - s->degraded_since;
 		s->degraded_total += since;
@@ -529,7 +539,7 @@ open_init(struct store_redis *s, const struct store_settings *from)
 	(void)pthread_condattr_destroy(&attr);
 	s->last = &s->first;
 	s->lanes = from->redis.connections > 0 ? from->redis.connections : 1;
-	s->alive = 1;
+	s->alive = s->alive_least = from->redis.relays_least > 0 ? from->redis.relays_least : 1;
 	s->own_clock = from->redis.own_clock;
 	(void)str_copy(s->prefix, sizeof(s->prefix), from->redis.prefix);
 	(void)str_copy(s->relay, sizeof(s->relay), from->relay != NULL ? from->relay : "");
@@ -621,6 +631,7 @@ store_redis_close(struct store *store)
 		/* What can still be told is told. */
 		if (redis_topology_up(s->topology))
 			(void)store_redis_fold_some(s, 1000);
+		store_redis_leave(store);
 		if (atomic_exchange(&s->mirror_old, false))
 			mirror(s);
 	}
@@ -724,6 +735,11 @@ store_redis_health(struct store *store, struct store_health *to)
 	to->degraded = s->degraded;
 	to->since = s->degraded ? s->degraded_wall : 0;
 	to->relays = s->alive;
+	to->rank = s->rank;
+	(void)str_copy(to->alive, sizeof(to->alive), s->present);
+	(void)str_copy(to->missing, sizeof(to->missing), s->missing);
+	to->settled = !s->degraded && s->up_since > 0 &&
+	    clock_mono_us() - s->up_since > STORE_REDIS_SETTLED * 1000;
 	(void)str_copy(to->why, sizeof(to->why), s->degraded ? s->why : "");
 	(void)pthread_mutex_unlock(&s->relays_lock);
 	return true;
@@ -753,4 +769,5 @@ const struct store_driver store_redis_driver = {
 	.claim = store_redis_claim,
 	.relays = store_redis_relays,
 	.health = store_redis_health,
+	.leave = store_redis_leave,
 };

@@ -31,6 +31,7 @@
 #define STORE_REDIS_DESK_MS 2000u	/* people wait for so long */
 #define STORE_REDIS_ALIVE UINT64_C(10000)	/* ms: a relay heard of since is alive */
 #define STORE_REDIS_BEAT UINT64_C(1000)
+#define STORE_REDIS_SETTLED UINT64_C(5000)	/* ms: after it came back, who lives has been heard of by then */
 #define STORE_REDIS_GENERATION 24u
 #define STORE_REDIS_VALUE 12u		/* bytes that stand for a distinct value */
 #define STORE_REDIS_DIGEST 24u		/* text that stands for a message, with its NUL */
@@ -108,6 +109,9 @@ struct store_redis {
 
 	pthread_mutex_t relays_lock;	/* how things are */
 	unsigned alive;			/* relays that share the ceilings */
+	unsigned alive_least, rank;	/* the setting; how many come before us by name */
+	char present[512], missing[512];	/* as in struct store_health */
+	uint64_t up_since;		/* clock_mono_us */
 	uint64_t alive_until;		/* clock_mono_us: not fewer before */
 	bool degraded;
 	uint64_t degraded_since, degraded_total;	/* on clock_mono_us; ms */
@@ -127,8 +131,9 @@ store_redis_of(struct store *s)
 	return (struct store_redis *)s;
 }
 
-/* So many relays are heard of: takes it for true, at once when they are more, after a while when they are fewer. */
-void store_redis_alive(struct store_redis *s, unsigned alive);
+/* So many relays are heard of, rank of them before us by name: takes it for true, at once when they are more, after a
+ * while when they are fewer. */
+void store_redis_alive(struct store_redis *s, unsigned alive, unsigned rank);
 struct book *store_redis_book(struct store_redis *s);
 /* Fetches the book when another generation is in force than `known` (NULL: in any case). 1, or -1. */
 int store_redis_sync(struct store_redis *s, const char *known, uint64_t deadline, struct err *e);
@@ -232,7 +237,8 @@ void store_redis_numbers(struct store *, struct store_numbers *);
 enum store_result store_redis_keep(struct store *, const char *, const char *, const char *, struct err *);
 int store_redis_kept(struct store *, const char *, void (*)(void *, const char *, const char *), void *,
     struct err *);
-int store_redis_claim(struct store *, const char *, const char *, uint64_t, struct err *);
+int store_redis_claim(struct store *, const char *, const char *, uint64_t, char note[STORE_NOTE], struct err *);
+void store_redis_leave(struct store *);
 int store_redis_relays(struct store *, struct arena *, struct store_relay **, struct err *);
 
 /* ---- alone: store_redis_local.c ------------------------------------------------------------------ */

@@ -28,6 +28,7 @@
 #define NUMBERS_PAGES 20u		/* beyond that, the whole is estimated */
 #define NUMBERS_EVERY UINT64_C(10000000)	/* us */
 #define NUMBERS_MS 200u
+#define LEAVE_MS 500u
 
 /* ---- the script ---- */
 
@@ -650,13 +651,30 @@ store_redis_kept(struct store *store, const char *space, void (*each)(void *, co
 	return (int)n;
 }
 
+/* Who holds a claim, and behind a NUL the note: true when it is we; otherwise the note is the holder's. */
+static bool
+claim_read(const struct store_redis *s, const struct redis_reply *holder, char note[STORE_NOTE])
+{
+	size_t n;
+
+	if (holder->text == NULL || strcmp(holder->text, s->relay) == 0)
+		return holder->text != NULL;
+	n = strlen(holder->text);
+	if (note != NULL)
+		(void)str_copy(note, STORE_NOTE, n < holder->n ? holder->text + n + 1 : "");
+	return false;
+}
+
 int
-store_redis_claim(struct store *store, const char *space, const char *name, uint64_t time, struct err *e)
+store_redis_claim(struct store *store, const char *space, const char *name, uint64_t time, char note[STORE_NOTE],
+    struct err *e)
 {
 	struct store_redis *s = store_redis_of(store);
 	char key[STORE_REDIS_NAME], digest[STORE_REDIS_DIGEST], full[STORE_LIMIT_MAX + STORE_REDIS_DIGEST + 2], lasts[24];
-	const char *args[] = { s->relay, lasts };
-	struct desk_call c = { .keys = { key }, .n_keys = 1, .args = args, .n_args = 2, .whole = true,
+	char who[sizeof(s->relay) + STORE_NOTE + 1];
+	const char *args[] = { who, lasts };
+	size_t lens[2];
+	struct desk_call c = { .keys = { key }, .n_keys = 1, .args = args, .lens = lens, .n_args = 2, .whole = true,
 	    .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
 	struct book *b = store_redis_book(s);
 	struct redis_reply *r;
@@ -666,11 +684,12 @@ store_redis_claim(struct store *store, const char *space, const char *name, uint
 	book_unref(&b);
 	(void)snprintf(full, sizeof(full), "%s:%s", space, digest);
 	(void)store_redis_key(s, key, "house", "claim", full);
-	(void)snprintf(lasts, sizeof(lasts), "%llu", (unsigned long long)time);
+	lens[0] = (size_t)snprintf(who, sizeof(who), "%s%c%s", s->relay, 0, note != NULL ? note : "");
+	lens[1] = (size_t)snprintf(lasts, sizeof(lasts), "%llu", (unsigned long long)time);
 	r = store_redis_desk(s, "claim", &c, e);
 	if (r == NULL)
 		return -1;
-	ours = r->n >= 2 && redis_reply_is(r->at[1], s->relay);
+	ours = r->n >= 2 && claim_read(s, r->at[1], note);
 	redis_reply_free(&r);
 	return ours;
 }
@@ -744,24 +763,70 @@ relay_beat(struct store_redis *s, bool clean, struct err *e)
 	return r;
 }
 
+/* Who is heard of. Names are few, and in no order. */
+struct beat_names {
+	uint64_t now;
+	const char *least;		/* the first of those alive, by name */
+	unsigned alive, rank;
+	char present[512], missing[512];
+};
+
+static bool
+beat_is_alive(const struct beat_names *n, const struct redis_reply *value)
+{
+	return value->text != NULL && strtoull(value->text, NULL, 10) + STORE_REDIS_ALIVE >= n->now;
+}
+
+static void
+beat_add(char to[512], const char *name)
+{
+	size_t at = strlen(to);
+
+	if (at + strlen(name) + 2 <= 512)
+		(void)snprintf(to + at, 512 - at, "%s ", name);
+}
+
+static void
+beat_read(const struct store_redis *s, const struct redis_reply *all, struct beat_names *to)
+{
+	const char *name;
+	size_t i;
+
+	for (i = 0; i + 1 < all->n; i += 2) {
+		name = all->at[i]->text;
+		if (name == NULL || !beat_is_alive(to, all->at[i + 1]))
+			continue;
+		to->alive++;
+		to->rank += strcmp(name, s->relay) < 0;
+		if (to->least == NULL || strcmp(name, to->least) < 0)
+			to->least = name;
+		beat_add(to->present, name);
+	}
+	/* The first of all speaks for itself when it hears no Redis. */
+	for (i = 0; i + 1 < all->n; i += 2) {
+		name = all->at[i]->text;
+		if (name != NULL && !beat_is_alive(to, all->at[i + 1]) && to->least != NULL &&
+		    strcmp(name, to->least) > 0)
+			beat_add(to->missing, name);
+	}
+}
+
 int
 store_redis_beat(struct store_redis *s, bool clean, struct err *e)
 {
-	uint64_t before = clock_mono_us(), now, seen;
+	uint64_t before = clock_mono_us();
 	struct redis_reply *r = relay_beat(s, clean, e);
+	struct beat_names names = { .least = NULL };
 	struct book *b;
-	unsigned alive = 0;
-	size_t i;
 
 	if (r == NULL)
 		return -1;
-	now = (uint64_t)r->at[0]->integer;
-	for (i = 0; i + 1 < r->at[2]->n; i += 2) {
-		seen = r->at[2]->at[i + 1]->text == NULL ? 0 : strtoull(r->at[2]->at[i + 1]->text, NULL, 10);
-		alive += seen + STORE_REDIS_ALIVE >= now;
-	}
-	store_redis_alive(s, alive);
+	names.now = (uint64_t)r->at[0]->integer;
+	beat_read(s, r->at[2], &names);
+	store_redis_alive(s, names.alive, names.rank);
 	(void)pthread_mutex_lock(&s->relays_lock);
+	(void)str_copy(s->present, sizeof(s->present), names.present);
+	(void)str_copy(s->missing, sizeof(s->missing), names.missing);
 	s->lag = clock_mono_us() - before;
 	(void)pthread_mutex_unlock(&s->relays_lock);
 	/* News may get lost. */
@@ -771,6 +836,21 @@ store_redis_beat(struct store_redis *s, bool clean, struct err *e)
 	book_unref(&b);
 	redis_reply_free(&r);
 	return 1;
+}
+
+void
+store_redis_leave(struct store *store)
+{
+	struct store_redis *s = store_redis_of(store);
+	const char *args[] = { s->relay };
+	struct desk_call c = { .keys = { "relays" }, .n_keys = 1, .args = args, .n_args = 1,
+	    .deadline = clock_deadline(LEAVE_MS) };
+	struct redis_reply *r;
+
+	if (!redis_topology_up(s->topology))
+		return;
+	r = store_redis_desk(s, "leave", &c, NULL);
+	redis_reply_free(&r);
 }
 
 static int

@@ -113,6 +113,12 @@ function desk.beat()
 	return { now, call('GET', KEYS[1]) or '0', relays }
 end
 
+-- KEYS relays. ARGV relay: it ends, and is not to be missed
+function desk.leave()
+	call('HDEL', KEYS[1], ARGV[3])
+	return { now }
+end
+
 -- Of a window that counts distinct values: how many are in each, in the order of its parts.
 local function counts(value, set)
 	local n, at = value:byte(2), 9
