@@ -246,3 +246,28 @@ signature_text(struct arena *a, const char *name, const char *value, size_t max,
 	*bytes = strlen(text);
 	return text;
 }
+
+/* Most bodies with a URL in them are quoted-printable (RFC 2045 6.7): of it, the soft line ends and "=3D" are
+ * what stands within one. The rest stays as it came. */
+const char *
+signature_body_text(struct arena *a, const char *body, size_t n, size_t *bytes)
+{
+	char *text = arena_alloc(a, n + 1), *to = text;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (body[i] == '=' && i + 2 < n && body[i + 1] == '3' && (body[i + 2] | 0x20) == 'd') {
+			*to++ = '=';
+			i += 2;
+		} else if (body[i] == '=' && i + 1 < n && body[i + 1] == '\n') {
+			i += 1;
+		} else if (body[i] == '=' && i + 2 < n && body[i + 1] == '\r' && body[i + 2] == '\n') {
+			i += 2;
+		} else {
+			*to++ = body[i] == '\0' ? ' ' : body[i];
+		}
+	}
+	*to = '\0';
+	*bytes = (size_t)(to - text);
+	return text;
+}
