@@ -42,7 +42,7 @@
 #define SIGNATURE_NEED_PAIRS 3u
 
 /* A test and a name fit in 16 bits. */
-_Static_assert(2 * SIGNATURE_ENTRIES_MAX * SIGNATURE_CONDITIONS_MAX < UINT16_MAX, "numbers of names and tests");
+_Static_assert(2 * SIGNATURE_ENTRIES_MAX * SIGNATURE_CONDITIONS_MAX < UINT16_MAX, "numbers of them");
 
 enum signature_op {
 	SIGNATURE_PRESENT,	/* there is such a field */
