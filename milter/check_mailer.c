@@ -294,7 +294,8 @@ find_mailer(struct message *m, const struct signature_match *match, struct err *
 		found.action = CONF_ACCEPT;
 		f->mailer_allowed = true;
 	}
-	found.reply = kinds[kind].reply;
+	if (found.action > CONF_TAG)
+		found.reply = kinds[kind].reply;
 	found.desk = desk_text(m, match, by);
 	found.quiet = found.action < CONF_HOLD;	/* the alert at first use is enough */
 	check_find(m, &check_mailer, &found);
@@ -315,10 +316,11 @@ find_traits(struct message *m, const struct signature_match *match)
 	for (i = 0; i < n; i++) {
 		name = trait_text(traits[i].trait);
 		list = list == NULL ? name : arena_printf(m->facts.arena, "%s,%s", list, name);
-		f = (struct finding){ .status = "7.1", .desk = traits[i].why,
-			.reply = "this message is not made as mail to many should be" };
+		f = (struct finding){ .status = "7.1", .desk = traits[i].why };
 		f.code = arena_printf(m->facts.arena, "mailer.%s", name);
 		look_for(c->mailers.traits, c->mailers.n_traits, name, &f.action);
+		if (f.action > CONF_TAG)
+			f.reply = "this message is not made as mail to many should be";
 		f.quiet = f.action < CONF_HOLD;
 		check_find(m, &check_mailer, &f);
 	}

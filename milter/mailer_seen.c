@@ -127,18 +127,32 @@ kind_of_text(const char *text)
 	return "";
 }
 
+/* The next number of a value, 0 when there is none; *at goes behind it and the blank. */
+static uint64_t
+take_number(const char **at)
+{
+	char *end;
+	uint64_t n = **at >= '0' && **at <= '9' ? strtoull(*at, &end, 10) : 0;
+
+	if (**at >= '0' && **at <= '9')
+		*at = *end == ' ' ? end + 1 : end;
+	return n;
+}
+
 /* What is kept joins what is known; a value that cannot be read still says that the pair was seen. */
 static void
 take_kept(void *cookie, const char *name, const char *value)
 {
-	uint64_t first = 0, last = 0, count = 1;
+	const uint64_t first = take_number(&value);
+	uint64_t last = take_number(&value), count = take_number(&value);
 	struct mailer_seen *m = cookie;
-	char kind[20] = "";
 	struct pair *p;
 	bool is_new;
 
-	if (sscanf(value, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %19s", &first, &last, &count, kind) < 2)
+	if (last < first)	/* the first alone: as it was kept before there was more to say */
 		last = first;
+	if (count == 0)
+		count = 1;
 	(void)pthread_mutex_lock(&m->lock);
 	p = find_or_add(m, name, &is_new);
 	if (p != NULL) {
@@ -147,7 +161,7 @@ take_kept(void *cookie, const char *name, const char *value)
 		if (count > p->count)
 			p->count = p->saved = count;
 		if (*p->kind == '\0')
-			p->kind = kind_of_text(kind);
+			p->kind = kind_of_text(value);
 	}
 	(void)pthread_mutex_unlock(&m->lock);
 }

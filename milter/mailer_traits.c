@@ -20,6 +20,12 @@
 #define VALUE_MAX 2000u		/* bytes of a value that are looked at */
 #define SHOWN_MAX 120u		/* and that the desk sees */
 #define SCRIPTS_MAX 8u		/* fields that name a script */
+#define NAME_MAX_BYTES 76u	/* of a field that can be a campaign's */
+
+/* Whoever writes the header may write much of it: more than this of one message is not looked at. No program
+ * writes so many. */
+#define FIELDS_MAX 64u		/* of those below */
+#define NAMES_MAX 256u		/* that begin with X- */
 
 /* What the header holds; the first field of each. */
 struct noted {
@@ -160,13 +166,14 @@ static const struct {
 
 /* Fields of marketing systems: their names differ, parts of them do not. */
 static bool
-is_campaign_name(const char *name)
+is_campaign_name(const char *name, unsigned *looked)
 {
 	static const char *const beginnings[] = { "x-campaign", "x-cmp" };
 	static const char *const parts[] = { "-campaign-", "-subscriber-", "-tracking-" };
 	size_t i;
 
-	if ((name[0] | 0x20) != 'x' || name[1] != '-' || strncasecmp(name, "x-ms-", 5) == 0)
+	if ((name[0] | 0x20) != 'x' || name[1] != '-' || strncasecmp(name, "x-ms-", 5) == 0 ||
+	    ++*looked > NAMES_MAX || strnlen(name, NAME_MAX_BYTES + 1) > NAME_MAX_BYTES)
 		return false;
 	for (i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
 		if (strncasecmp(name, beginnings[i], strlen(beginnings[i])) == 0)
@@ -180,6 +187,7 @@ is_campaign_name(const char *name)
 static void
 walk(const struct facts *f, struct noted *n)
 {
+	unsigned looked = 0, noted = 0;
 	const struct header *h;
 	size_t i, k;
 
@@ -188,26 +196,28 @@ walk(const struct facts *f, struct noted *n)
 		h = &f->headers[i];
 		for (k = 0; k < sizeof(fields) / sizeof(fields[0]); k++)
 			if ((fields[k].name[0] | 0x20) == (h->name[0] | 0x20) && strcasecmp(fields[k].name, h->name) == 0) {
-				fields[k].note(f, h, n);
+				if (noted++ < FIELDS_MAX)
+					fields[k].note(f, h, n);
 				break;
 			}
-		if (n->campaign == NULL && is_campaign_name(h->name))
+		if (n->campaign == NULL && is_campaign_name(h->name, &looked))
 			n->campaign = h;
 	}
 }
 
 /* ---- what follows ---------------------------------------------------------------- */
 
-static bool
-made_for_bulk(const struct signature_match *match)
+/* The program, when it is one made for bulk; else NULL. */
+static const char *
+bulk_program(const struct signature_match *match)
 {
 	static const char *const kinds[] = { "bulk", "newsletter", "crm", "desktop" };
 	size_t i;
 
 	for (i = 0; match != NULL && match->confidence >= SIGNATURE_HINT && i < 4; i++)
 		if (strcmp(match->kind, kinds[i]) == 0)
-			return true;
-	return false;
+			return match->title;
+	return NULL;
 }
 
 /* Why the message counts as bulk; NULL when it does not. */
@@ -215,11 +225,13 @@ static const char *
 bulk_why(const struct facts *f, const struct conf *c, const struct signature_match *match,
     const struct noted *n)
 {
+	const char *program = bulk_program(match);
+
 	if (n->list || n->machine || (f->sender_ok && f->return_path.null) ||
 	    (match != NULL && strcmp(match->kind, "list") == 0))
 		return NULL;
-	if (made_for_bulk(match))
-		return arena_printf(f->arena, "made by %s", match->title);
+	if (program != NULL)
+		return arena_printf(f->arena, "made by %s", program);
 	if (n->bulk)
 		return "Precedence says bulk";
 	if (n->campaign != NULL)

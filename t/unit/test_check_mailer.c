@@ -732,7 +732,8 @@ configuration_decides_what_is_needed(void **unused)
 	assert_int_equal(check_mailer.needs(state, &conf), NEED_HEADERS | NEED_RECIPIENTS);
 	conf.mailers.volume = 0;
 	check_mailer.free(state);
-	write_file("gatepost-signatures 1\nsignature body\ntitle B\nkind bulk\nconfidence 80\nall @body contains x=1\n");
+	write_file("gatepost-signatures 1\nsignature body\ntitle B\nkind bulk\nconfidence 80\n"
+	    "all @body contains x=1\n");
 	open_check();
 	assert_int_equal(check_mailer.needs(state, &conf), NEED_HEADERS | NEED_BODY_START);
 	pass("acme", "Mutt");

@@ -684,7 +684,8 @@ static const struct {
 	const char *closest, *has, *missing;	/* closest NULL = none */
 } near_cases[] = {
 	{ "one half", "X-Two-A: 1\n", "two", "X-Two-A: 1", "x-two-b" },
-	{ "one half, and another value", "X-Two-A: 1\nX-Two-B: 9\n", "two", "X-Two-A: 1", "x-two-b matches ^[0-4]$" },
+	{ "one half, and another value", "X-Two-A: 1\nX-Two-B: 9\n", "two", "X-Two-A: 1",
+	    "x-two-b matches ^[0-4]$" },
 	{ "only another value", "X-One: 9\n", "one", "", "x-one is 1" },
 	{ "any of some", "X-Any-C: 1\n", "any", "X-Any-C: 1", "x-any-a, or x-any-b starts q" },
 	{ "what must not be there", "X-Not: 1\nX-Answer: 1\n", "not", "X-Not: 1", "no x-answer" },
@@ -741,7 +742,8 @@ the_index_finds_what_a_walk_would(void **unused)
 	static const char *const conditions[] = { "is name%zu", "starts name%zu", "contains %zu-in", "ends %zu-out",
 		"matches ^Name%zu(?:a|b)", "matches (?i)^name%zu", "matches %zu[-]x|never", "matches (?:a|%zu)y",
 		"matches \\bz%zu\\b", "matches q%zu?r" };
-	static const char *const values[] = { "NAME%zu", "Name%zu more", "a %zu-IN b", "a %zu-out", "Name%zub", "NAME%zu",
+	static const char *const values[] = { "NAME%zu", "Name%zu more", "a %zu-IN b", "a %zu-out", "Name%zub",
+		"NAME%zu",
 		"%zu-x", "%zuy", "a z%zu b", "q%zur" };
 	const size_t n = sizeof(conditions) / sizeof(conditions[0]), each = 40;
 	char *text = calloc(1, 1 << 18), value[60], name[40];
