@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/mail.h"
 #include "lib/signature_private.h"
@@ -159,24 +160,36 @@ signature_squeeze(char *text)
 	*to = '\0';
 }
 
-/* "X-Mailer: X-Mailer: name" and "X-Mailer: : name": steps over what repeats the field's own name. */
+/* Steps over a name and its colon, or over a lone colon; at itself when neither stands there. */
+static const char *
+signature_skip_one(const char *name, const char *at)
+{
+	const size_t n = strlen(name);
+	const char *c = strncasecmp(at, name, n) == 0 ? at + n : at;
+
+	while (*c == ' ')
+		c++;
+	if (*c != ':')
+		return at;
+	for (c++; *c == ' '; c++)
+		;
+	return c;
+}
+
+/* "X-Mailer: X-Mailer: name" and "X-Mailer: : name": steps over what repeats the field's own name, or that of
+ * the field from which a program's name was moved here. */
 static const char *
 signature_skip_name(const char *name, const char *value)
 {
-	const size_t n = strlen(name);
-	const char *at = value, *c;
-	size_t i;
+	const bool mailer = strcmp(name, "user-agent") == 0;
+	const char *at = value, *next;
 
-	for (;;) {
-		for (i = 0; i < n && at[i] != '\0' && (at[i] | (at[i] >= 'A' && at[i] <= 'Z' ? 0x20 : 0)) == name[i]; i++)
-			;
-		c = i == n ? at + n : at;
-		while (*c == ' ')
-			c++;
-		if (*c != ':')
+	for (;; at = next) {
+		next = signature_skip_one(name, at);
+		if (next == at && mailer)
+			next = signature_skip_one("x-mailer", at);
+		if (next == at)
 			return at;
-		for (at = c + 1; *at == ' '; at++)
-			;
 	}
 }
 

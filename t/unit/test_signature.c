@@ -260,6 +260,141 @@ near_misses_are_missed(void **unused)
 	signature_unref(&s);
 }
 
+/* ---- what is done to hide ------------------------------------------------------------- */
+
+/* Each changes one field as somebody would who does not want to be recognised; texts into the arena. False
+ * when there is nothing to change. */
+static bool
+hide_small_name(struct arena *a, struct signature_header *h)
+{
+	h->name = str_lower(arena_strdup(a, h->name));
+	return true;
+}
+
+static bool
+hide_capital_name(struct arena *a, struct signature_header *h)
+{
+	char *name = arena_strdup(a, h->name), *c;
+
+	for (c = name; *c != '\0'; c++)
+		if (*c >= 'a' && *c <= 'z')
+			*c = (char)(*c - 32);
+	h->name = name;
+	return true;
+}
+
+static bool
+hide_blank_before_colon(struct arena *a, struct signature_header *h)
+{
+	h->name = arena_printf(a, "%s \t", h->name);
+	return true;
+}
+
+static bool
+hide_fold_in_front(struct arena *a, struct signature_header *h)
+{
+	h->value = arena_printf(a, "\n\t %s \t ", h->value);
+	return true;
+}
+
+/* At the first blank, or in the middle of what stands in <>. */
+static bool
+hide_fold_inside(struct arena *a, struct signature_header *h)
+{
+	const char *at = strchr(h->value, '<'), *end = at == NULL ? NULL : strchr(at, '>');
+
+	if (end != NULL && end - at > 4)
+		at += (end - at) / 2;
+	else if ((at = strchr(h->value, ' ')) == NULL)
+		return false;
+	h->value = arena_printf(a, "%.*s\n %s", (int)(at - h->value), h->value, at);
+	return true;
+}
+
+static bool
+hide_encoded(struct arena *a, struct signature_header *h)
+{
+	char *to = arena_alloc(a, 3 * strlen(h->value) + 20), *end = to;
+	const char *c;
+
+	if (strstr(h->value, "=?") != NULL || strcasecmp(h->name, "From") == 0 || strcasecmp(h->name, "To") == 0)
+		return false;
+	for (c = h->value; *c != '\0'; c++)
+		if (*c != '\n')
+			end += snprintf(end, 4, "=%02X", (unsigned)(unsigned char)*c);
+	h->value = arena_printf(a, "=?utf-8?Q?%s?=", to);
+	return true;
+}
+
+static bool
+hide_name_again(struct arena *a, struct signature_header *h)
+{
+	if (strcasecmp(h->name, "X-Mailer") != 0)
+		return false;
+	h->value = arena_printf(a, "X-Mailer: : %s", h->value);
+	return true;
+}
+
+static bool
+hide_moved(struct arena *a, struct signature_header *h)
+{
+	(void)a;
+	if (strcasecmp(h->name, "X-Mailer") != 0 || strcasestr(h->value, "thunderbird") != NULL)
+		return false;
+	h->name = "User-Agent";
+	return true;
+}
+
+static bool
+hide_unseen(struct arena *a, struct signature_header *h)
+{
+	if (*h->value == '\0' || (unsigned char)h->value[0] >= 0x80 || strstr(h->value, "=?") != NULL)
+		return false;
+	h->value = arena_printf(a, "%c\xe2\x80\x8b%s", *h->value, h->value + 1);
+	return true;
+}
+
+static const struct {
+	const char *name;
+	bool (*hide)(struct arena *a, struct signature_header *h);
+} hidings[] = {
+	{ "small letters", hide_small_name }, { "capitals", hide_capital_name },
+	{ "a blank before the colon", hide_blank_before_colon }, { "a fold in front", hide_fold_in_front },
+	{ "a fold inside", hide_fold_inside }, { "encoded", hide_encoded }, { "its name again", hide_name_again },
+	{ "moved to User-Agent", hide_moved }, { "a zero width space", hide_unseen },
+};
+
+static void
+hide_sample(void *cookie, const char *file, const char *name, const struct signature_header *h, size_t n)
+{
+	static struct signature_header hidden[FIELDS_MAX];
+	struct signature_match m;
+	struct arena *a;
+	size_t i, k, changed;
+
+	if (strcmp(name, "ordinary") == 0 || strcmp(name, "header-flood") == 0)
+		return;
+	for (i = 0; i < sizeof(hidings) / sizeof(hidings[0]); i++) {
+		a = arena_new(ARENA_DEFAULT_CAP);
+		memcpy(hidden, h, n * sizeof(*h));
+		for (changed = 0, k = 0; k < n; k++)
+			changed += hidings[i].hide(a, &hidden[k]);
+		if (changed > 0 && (signature_match(cookie, hidden, n, a, &m, 1) != 1 || strcmp(m.name, name) != 0))
+			fail_msg("%s with %s is not recognised", file, hidings[i].name);
+		arena_free(&a);
+	}
+}
+
+static void
+samples_cannot_hide(void **unused)
+{
+	struct signature_set *s = shipped();
+
+	(void)unused;
+	assert_true(each_sample(NULL, hide_sample, s) > 100);
+	signature_unref(&s);
+}
+
 struct one_shape {
 	struct signature_set *set;
 	bool met;
@@ -1238,6 +1373,7 @@ main(void)
 		cmocka_unit_test(samples_match_their_signature_only),
 		cmocka_unit_test(every_shipped_signature_has_a_sample),
 		cmocka_unit_test(near_misses_are_missed),
+		cmocka_unit_test(samples_cannot_hide),
 		cmocka_unit_test(format_is_read_line_by_line),
 		cmocka_unit_test(mistakes_are_told_twenty_times_and_counted),
 		cmocka_unit_test(bounds_of_the_file_hold),
