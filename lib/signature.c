@@ -230,19 +230,24 @@ static void
 matching_read(struct matching *w, struct field *f)
 {
 	const char *value = f->header->value;
-	const size_t length = strnlen(value, SIGNATURE_VALUE_MAX + 1);
+	size_t length, cost;
+	bool room;
 
 	if (f->text != NULL)
 		return;
+	length = cost = strnlen(value, SIGNATURE_VALUE_MAX + 1);
 	if (length > SIGNATURE_VALUE_MAX && !matching_may_be_long(f->name))
 		w->flood = true;
-	if (length > w->text_left || w->read[f->first_name] + length > SIGNATURE_VALUES_MAX) {
+	room = length <= w->text_left && w->read[f->first_name] + length <= SIGNATURE_VALUES_MAX;
+	if (room && memmem(value, length, "=?", 2) != NULL)
+		cost *= 2;	/* decoding takes the most time */
+	if (!room || cost > w->text_left) {
 		w->flood = true;
 		f->text = "";
 		f->length = 0;
 		return;
 	}
-	w->text_left -= length;
+	w->text_left -= cost;
 	w->read[f->first_name] = (uint16_t)(w->read[f->first_name] + length);
 	f->text = signature_text(w->scratch, f->name, value, SIGNATURE_VALUE_MAX, &f->length);
 }

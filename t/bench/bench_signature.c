@@ -109,6 +109,24 @@ run_hostile(const struct signature_set *s, const char *what, const char *part)
 	run(what, s, h, 2000);
 }
 
+/* A word in every character set that costs something to convert. */
+static const char *
+charsets_text(void)
+{
+	static const char *const names[] = { "iso-8859-1", "iso-8859-2", "iso-8859-3", "iso-8859-4", "iso-8859-5",
+		"iso-8859-6", "iso-8859-7", "iso-8859-8", "iso-8859-9", "iso-8859-10", "iso-8859-13", "iso-8859-14",
+		"iso-8859-15", "iso-8859-16", "windows-874", "windows-1250", "windows-1251", "windows-1253",
+		"windows-1254", "windows-1255", "windows-1256", "windows-1257", "windows-1258", "ibm850", "cp866",
+		"koi8-r", "koi8-u", "macintosh", "gb2312", "big5", "euc-tw", "iso-2022-jp", "shift_jis", "euc-jp",
+		"iso-2022-kr", "euc-kr", "utf-7", "iso-2022-jp-2" };
+	static char text[2000];
+	size_t i, used = 0;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "=?%s?q?=E9=E8?= ", names[i]);
+	return text;
+}
+
 /* The first of the shipped signatures, as many as are wanted, and made up ones behind them. */
 static struct signature_set *
 set_of(const char *file, size_t shipped, size_t wanted)
@@ -231,6 +249,7 @@ main(int argc, char **argv)
 	run_hostile(s, "hostile: open brackets", "<https://a/?M=1&C=");
 	run_hostile(s, "hostile: merge tags that do not end", "__aTag1{{a%%a##a");
 	run_hostile(s, "hostile: encoded words", "=?utf-8?b?0JDQkdCS?= ");
+	run_hostile(s, "hostile: 38 character sets", charsets_text());
 	run_hostile(s, "hostile: look-alikes", "\xd0\xb0\xf0\x9d\x90\x80");
 	run_values(s);
 	signature_unref(&s);
