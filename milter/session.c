@@ -69,7 +69,7 @@ unneeded(unsigned needs, unsigned long offered)
 	unsigned long flags = SMFIP_NOHELO | SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOUNKNOWN | SMFIP_NR_CONN |
 	    SMFIP_NR_RCPT | SMFIP_NR_HDR;
 
-	flags |= needs & NEED_BODY ? SMFIP_NR_BODY : SMFIP_NOBODY;
+	flags |= needs & (NEED_BODY | NEED_BODY_START) ? SMFIP_NR_BODY : SMFIP_NOBODY;
 	if (!(needs & NEED_RECIPIENTS))
 		flags |= SMFIP_NORCPT;
 	if (!(needs & NEED_HEADERS))
@@ -310,9 +310,11 @@ on_body(SMFICTX *ctx, unsigned char *chunk, size_t n)
 {
 	struct session *s = smfi_getpriv(ctx);
 
-	(void)chunk;
-	if (s != NULL && s->open)
+	if (s != NULL && s->open) {
 		s->message.facts.bytes += n;
+		if (s->needs & NEED_BODY_START)
+			facts_keep_body(&s->message.facts, chunk, n);
+	}
 	return SMFIS_NOREPLY;
 }
 
