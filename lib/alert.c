@@ -327,8 +327,8 @@ alert_is_id(const char *text)
 	return n >= 5 && n < ALERT_ID && text[n] == '\0';
 }
 
-/* Of the relays that share a store one tells an incident; the others take its name. When the store does not answer
- * all do: better twice than never. What relays say of themselves each says for itself. */
+/* Of the relays that share a store one tells an incident; the others take its name. When the store does not
+ * answer all do: better twice than never. What relays say of themselves each says for itself. */
 static bool
 alert_is_ours(struct alerts *a, const char *phase, const struct alert_item *i, const char *id)
 {
@@ -345,7 +345,8 @@ alert_is_ours(struct alerts *a, const char *phase, const struct alert_item *i, c
 	(void)snprintf(name, sizeof(name), "%s %.64s %.64s %s %.*s", phase, v->kind, v->limit,
 	    v->monitor ? "monitor" : "", ALERT_SUBJECT_ROOM, i->subject);
 	(void)str_copy(note, sizeof(note), id);
-	ours = a->store == NULL || store_claim(a->store, "alerts", name, a->settings->repeat, note, NULL) != 0;
+	ours = a->store == NULL ||
+	    store_claim(a->store, "alerts", name, a->settings->repeat, note, NULL) != 0;
 	if (!ours && strcmp(note, id) != 0 && alert_is_id(note))
 		alert_incidents_rename(a->incidents, id, note);
 	return ours;

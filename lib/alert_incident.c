@@ -12,9 +12,9 @@
  * Bounded: of ALERT_INCIDENTS_MOST, the one that is quiet and nearest its end makes room; when all
  * are busy, further events share one incident, alert.overflow.
  *
- * Relays that share a store give an incident the same name without asking each other: it follows from what the
- * incident is about and from the day. What is left (midnight, a name taken already) the first to tell decides, see
- * alert_incidents_rename.
+ * Relays that share a store give an incident the same name without asking each other: it follows from what
+ * the incident is about and from the day. What is left (midnight, a name taken already) the first to tell
+ * decides, see alert_incidents_rename.
  *
  * It deliberately tells nobody and writes nowhere: alert.c does.
  */

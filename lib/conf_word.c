@@ -348,7 +348,8 @@ conf_check_server(const char *text, struct str *why)
 bool
 conf_check_master(const char *text, struct str *why)
 {
-	return word_only(text, WORD_LOWER WORD_UPPER WORD_DIGITS "._-", 64) || word_refuse(why, "is no name of a master");
+	return word_only(text, WORD_LOWER WORD_UPPER WORD_DIGITS "._-", 64) ||
+	    word_refuse(why, "is no name of a master");
 }
 
 bool
@@ -361,7 +362,8 @@ conf_check_redis_user(const char *text, struct str *why)
 bool
 conf_check_prefix(const char *text, struct str *why)
 {
-	return word_only(text, WORD_LOWER WORD_UPPER WORD_DIGITS "._:-", 40) || word_refuse(why, "is no prefix of keys");
+	return word_only(text, WORD_LOWER WORD_UPPER WORD_DIGITS "._:-", 40) ||
+	    word_refuse(why, "is no prefix of keys");
 }
 
 bool

@@ -3,9 +3,9 @@
 /*
  * redis - nodes with their connections, the circuit breaker, and calls to several nodes at once.
  *
- * A message's thread never connects, resolves a name nor retries: it takes a connection that is there, writes,
- * and reads until its deadline. Whatever goes wrong takes the node down, with all its idle connections,
- * so that the next message does not wait for the same thing again. Bringing a node up is
+ * A message's thread never connects, resolves a name nor retries: it takes a connection that is there,
+ * writes, and reads until its deadline. Whatever goes wrong takes the node down, with all its idle
+ * connections, so that the next message does not wait for the same thing again. Bringing a node up is
  * redis_node_keep()'s, in a thread of its own.
  *
  * A connection whose answer did not come in time is closed: the answer may still come, and would be
@@ -40,7 +40,7 @@ struct redis_node {
 	pthread_cond_t freed;
 	struct redis_conn *idle[NODE_CONNECTIONS_MOST];
 	unsigned n_idle, n_open;		/* open: idle and in use */
-	unsigned epoch;				/* goes up as it goes down: older connections are not put back */
+	unsigned epoch;				/* goes up as it goes down: older ones are not put back */
 	atomic_bool up;				/* written under lock */
 	uint64_t next_try, backoff;
 	struct err why;

@@ -15,8 +15,8 @@
  * A node has a bounded pool of connections. Only redis_node_keep() connects (it may wait for DNS and for
  * the server, at most connect_ms for a connection); a call takes what is connected and never waits for longer
  * than its deadline. A node is up or down (circuit breaker): it goes down when a call finds no answer,
- * or by redis_node_fail(), and while it is down calls fail at once, unsent. keep() brings it up again: when the
- * probe is answered in time and without an error. Between attempts it waits longer and longer, up to 1 s.
+ * or by redis_node_fail(), and while it is down calls fail at once, unsent. keep() brings it up again: when
+ * the probe is answered in time and without an error. Between attempts it waits longer and longer, up to 1 s.
  *
  * Nothing here knows what the commands mean. Callable from any thread; only redis_conn.c includes hiredis.
  */
@@ -32,8 +32,8 @@ struct redis_settings {
 	unsigned connections;		/* most for each node */
 	uint64_t connect_ms;		/* for one connection, with all that comes before it can be used */
 	uint64_t answer_ms;		/* how soon a probe has to be answered */
-	const char *const *probe;	/* command that must be answered without an error (MOVED is none) before a node
-					 * counts as up; NULL: PING */
+	const char *const *probe;	/* command that must be answered without an error (MOVED is none)
+					 * before a node counts as up; NULL: PING */
 	size_t n_probe;
 	const char *name;		/* for CLIENT SETNAME; NULL or "" = none */
 };
@@ -43,7 +43,8 @@ struct redis_settings {
 /* "unix:/path", "inet:port@host", "inet6:port@host" (a name or an address; host may stand in brackets). 1, or
  * -1 with e. */
 int redis_address_check(const char *address, struct err *e);
-/* Writes the address of a host and port as servers name them; "inet6:" when host holds a colon. False: too long. */
+/* Writes the address of a host and port as servers name them; "inet6:" when host holds a colon. False: too
+ * long. */
 bool redis_address_make(const char *host, size_t host_len, unsigned port, char to[REDIS_ADDRESS]);
 
 /* ---- replies ------------------------------------------------------------ */
@@ -84,7 +85,7 @@ bool redis_node_why(struct redis_node *n, struct err *e);
 enum redis_result {
 	REDIS_UNSENT,		/* certainly not done: no connection, or down */
 	REDIS_ANSWERED,		/* reply is there; it may be an error */
-	REDIS_UNCERTAIN		/* sent, in part at least, and no answer: it may have been done, or still be */
+	REDIS_UNCERTAIN		/* sent, in part at least, and no answer: it may have been done, or be yet */
 };
 
 struct redis_call {
@@ -105,9 +106,9 @@ struct redis_call {
  * for all answers, until the deadline (clock_mono_us). True when all were ANSWERED. */
 bool redis_calls(struct redis_call *calls, size_t n, uint64_t deadline);
 void redis_calls_free(struct redis_call *calls, size_t n);
-/* One call outside the pool, over a connection of its own that is closed again, whether the node is up or not:
- * for asking Sentinels, and nodes that are not known yet. Waits for DNS; at most connect_ms. NULL with e;
- * an error reply is a reply. */
+/* One call outside the pool, over a connection of its own that is closed again, whether the node is up or
+ * not: for asking Sentinels, and nodes that are not known yet. Waits for DNS; at most connect_ms. NULL with
+ * e; an error reply is a reply. */
 struct redis_reply *redis_ask(const struct redis_settings *s, const char *address, const char *const *args,
     size_t n, struct err *e);
 
@@ -120,16 +121,16 @@ struct redis_listener;
 
 struct redis_news {
 	/* All from the listener's thread. address() writes whom to subscribe at (asked before each attempt);
-	 * false: nobody known, ask later. connected(): subscribed from now on, so whatever was missed before has to
-	 * be fetched. message(): something was published. */
+	 * false: nobody known, ask later. connected(): subscribed from now on, so whatever was missed before
+	 * has to be fetched. message(): something was published. */
 	bool (*address)(void *cookie, char to[REDIS_ADDRESS]);
 	void (*connected)(void *cookie);
 	void (*message)(void *cookie, const char *channel, const char *text, size_t n);
 	void *cookie;
 };
 
-/* Starts a thread that subscribes to the channels, again and again as connections break. The connection is probed by
- * a PING every second; one second without an answer is a break. */
+/* Starts a thread that subscribes to the channels, again and again as connections break. The connection is
+ * probed by a PING every second; one second without an answer is a break. */
 struct redis_listener *redis_listener_new(const struct redis_settings *s, const char *const *channels,
     size_t n_channels, const struct redis_news *news);
 /* Breaks the connection: address() is asked anew (a failover). Any thread. */

@@ -3,12 +3,12 @@
 /*
  * redis_conn - one connection to a server: sockets, and the protocol by hiredis.
  *
- * Of hiredis only the reader is used. Its contexts block with a time limit for each read, so that a server which
- * dribbles its answer holds a message for as long as it likes; and they look names up while a message waits. Here
- * every wait has one deadline.
+ * Of hiredis only the reader is used. Its contexts block with a time limit for each read, so that a server
+ * which dribbles its answer holds a message for as long as it likes; and they look names up while a message
+ * waits. Here every wait has one deadline.
  *
- * What a server announces is not believed: memory is taken as elements arrive, and one reply may take so much of it
- * and no more. Who answers beyond that is no Redis of ours; the connection is given up.
+ * What a server announces is not believed: memory is taken as elements arrive, and one reply may take so much
+ * of it and no more. Who answers beyond that is no Redis of ours; the connection is given up.
  *
  * The file knows nothing of pools nor of which server is the right one.
  */
@@ -66,7 +66,8 @@ struct reply_growing {
 	size_t room;
 };
 
-/* Counts what a reply takes; false when it is too much. hiredis then ends with an error, and frees the whole. */
+/* Counts what a reply takes; false when it is too much. hiredis then ends with an error, and frees the
+ * whole. */
 static bool
 reply_affords(const redisReadTask *task, size_t n)
 {
@@ -186,7 +187,8 @@ redis_reply_is_error(const struct redis_reply *r, const char *word)
 bool
 redis_reply_is(const struct redis_reply *r, const char *text)
 {
-	return r != NULL && (r->type == REDIS_STRING || r->type == REDIS_STATUS) && strcmp(r->text, text) == 0;
+	return r != NULL && (r->type == REDIS_STRING || r->type == REDIS_STATUS) &&
+	    strcmp(r->text, text) == 0;
 }
 
 static redisReplyObjectFunctions reply_functions = {
@@ -343,7 +345,8 @@ conn_tcp_options(int fd)
 {
 	static const int on = 1, seconds = CONN_KEEPALIVE;
 
-	/* Without them: a second small write waits for the server's delayed ACK, a dead peer is never noticed. */
+	/* Without them: a second small write waits for the server's delayed ACK, a dead peer is never
+	 * noticed. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
@@ -609,7 +612,8 @@ redis_conn_ask(struct redis_conn *c, const char *const *args, size_t n, uint64_t
 }
 
 struct redis_reply *
-redis_ask(const struct redis_settings *s, const char *address, const char *const *args, size_t n, struct err *e)
+redis_ask(const struct redis_settings *s, const char *address, const char *const *args, size_t n,
+    struct err *e)
 {
 	uint64_t deadline = redis_deadline(s->connect_ms);
 	struct redis_conn *c = redis_conn_open(s, address, deadline, e);

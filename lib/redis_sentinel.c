@@ -7,7 +7,8 @@
  * machine of a master that died often took a Sentinel with it, and every attempt to reach that one costs time
  * in which messages are judged without the others.
  *
- * ROLE may be forbidden to our user (NOPERM): then the probe of the node (redis.h), which writes, has to tell.
+ * ROLE may be forbidden to our user (NOPERM): then the probe of the node (redis.h), which writes, has to
+ * tell.
  */
 #include "lib/redis_sentinel.h"
 

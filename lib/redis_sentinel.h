@@ -7,7 +7,8 @@
  *
  * Sentinels may disagree for a while: one that was cut off still names the old master. So the
  * answer of the highest configuration epoch is taken, an older one than we follow already only when more than
- * half of the Sentinels have spoken and none knows better, and the server itself has to say that it is a master.
+ * half of the Sentinels have spoken and none knows better, and the server itself has to say that it is a
+ * master.
  *
  * Waits for the network: only from a thread that no message waits for.
  */

@@ -3,9 +3,9 @@
 /*
  * redis_topology - keeps the nodes connected and knows which of them to ask.
  *
- *     the map's thread      every tick: reports what came up or went down; when it is time, or somebody saw a sign
- *                           of change, asks Sentinels or nodes and applies what they say
- *     a keeper per node     connects and probes it (redis_node_keep), so that one that hangs holds up no other
+ *     the map's thread      every tick: reports what came up or went down; when it is time, or somebody saw a
+ *                           sign of change, asks Sentinels or nodes and applies what they say
+ *     a keeper per node     connects and probes it (redis_node_keep): one that hangs holds up no other
  *     a listener            Sentinel only: +switch-master makes the map's thread ask at once
  *     messages              read owner[] without a lock, and report what a reply says
  *
@@ -53,7 +53,8 @@ struct topology_node {
 
 struct redis_topology {
 	struct redis_topology_settings settings;
-	pthread_mutex_t lock;		/* nodes, their flags, asked, stop, sentinel, problem; taken before a node's own */
+	pthread_mutex_t lock;		/* nodes, their flags, asked, stop, sentinel, problem; taken before a
+					 * node's own */
 	pthread_cond_t wake;		/* keepers */
 	pthread_cond_t ask;		/* the map's thread */
 	struct topology_node *nodes[TOPOLOGY_NODES];	/* no gaps */

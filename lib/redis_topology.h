@@ -15,12 +15,13 @@
  *     }
  *
  * A thread of its own keeps the nodes connected (redis_node_keep) and the map current: it asks Sentinels or a
- * node of the Cluster at the start, every few seconds, and at once after redis_topology_answer() saw a sign of change
- * (MOVED, READONLY, a node down). Callable from any thread. A node that is no longer needed lives on for ten
- * minutes, so that a pointer to it may be used for the length of a message, not kept for longer.
+ * node of the Cluster at the start, every few seconds, and at once after redis_topology_answer() saw a sign
+ * of change (MOVED, READONLY, a node down). Callable from any thread. A node that is no longer needed lives
+ * on for ten minutes, so that a pointer to it may be used for the length of a message, not kept for longer.
  *
- * The user needs, besides what the store calls: Sentinel: +role at the servers (without it the probe, which has to
- * write, tells a master), and +sentinel|master +subscribe +ping, &+switch-master at the Sentinels. Cluster: +cluster|slots.
+ * The user needs, besides what the store calls: Sentinel: +role at the servers (without it the probe, which
+ * has to write, tells a master), and +sentinel|master +subscribe +ping, &+switch-master at the Sentinels.
+ * Cluster: +cluster|slots.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,14 +41,15 @@ struct redis_topology_settings {
 	const char *master;		/* Sentinel: name of the master */
 	struct redis_settings node;	/* for the servers that keep our data */
 	struct redis_settings sentinel;	/* for the Sentinels */
-	/* A node came up or went down, or the master or map changed; from the topology's thread. May be NULL. */
+	/* A node came up or went down, or the master or map changed; from the topology's thread. May be
+	 * NULL. */
 	void (*changed)(void *cookie);
 	void *cookie;
 	/* All texts, probes included, have to live until the topology is closed. */
 };
 
-/* Starts; waits at most wait_ms for the servers, and starts all the same when they do not answer. NULL only for settings
- * that cannot be right. */
+/* Starts; waits at most wait_ms for the servers, and starts all the same when they do not answer. NULL only
+ * for settings that cannot be right. */
 struct redis_topology *redis_topology_open(const struct redis_topology_settings *s, uint64_t wait_ms,
     struct err *e);
 void redis_topology_close(struct redis_topology **t);
@@ -65,10 +67,11 @@ bool redis_topology_up(struct redis_topology *t);
 void redis_topology_why(struct redis_topology *t, struct err *e);
 
 enum redis_verdict { REDIS_TAKE, REDIS_AGAIN, REDIS_REFUSE };
-/* What a finished call means: see above. An error that is the command's own (NOSCRIPT, ERR, WRONGTYPE) is to TAKE. UNSENT
- * and UNCERTAIN are REFUSE. LOADING, READONLY, OOM, MISCONF, MASTERDOWN, NOAUTH, WRONGPASS, NOPERM, NOREPLICAS, BUSY,
- * CLUSTERDOWN are REFUSE, and the node is down until its probe succeeds. TRYAGAIN is AGAIN at the same node. With AGAIN the
- * reply has been freed. After a few times (5) the caller gives up: two nodes may name each other for a while. */
+/* What a finished call means: see above. An error that is the command's own (NOSCRIPT, ERR, WRONGTYPE) is to
+ * TAKE. UNSENT and UNCERTAIN are REFUSE. LOADING, READONLY, OOM, MISCONF, MASTERDOWN, NOAUTH, WRONGPASS,
+ * NOPERM, NOREPLICAS, BUSY, CLUSTERDOWN are REFUSE, and the node is down until its probe succeeds. TRYAGAIN
+ * is AGAIN at the same node. With AGAIN the reply has been freed. After a few times (5) the caller gives up:
+ * two nodes may name each other for a while. */
 enum redis_verdict redis_topology_answer(struct redis_topology *t, unsigned slot, struct redis_call *call);
 /* Ask who is master, or who owns what, now. Never waits. */
 void redis_topology_refresh(struct redis_topology *t);

@@ -98,13 +98,13 @@ struct store_request {
 				 * hour, at most STORE_RETRIES_MAX times free */
 	unsigned warn_at;	/* per cent */
 	bool dry;		/* answer what would be; take nothing, remember nothing (explain) */
-	/* Asked when suspensions turn out to have changed since the caller looked at them: true = it is suspended
-	 * now, and nothing is taken. From the caller's thread. May be NULL. */
+	/* Asked when suspensions turn out to have changed since the caller looked at them: true = it is
+	 * suspended now, and nothing is taken. From the caller's thread. May be NULL. */
 	bool (*recheck)(void *cookie);
 	void *cookie;
 	/* answered */
 	bool withdrawn;		/* recheck() said so: nothing else is answered */
-	bool local;		/* the shared store did not answer: judged by this relay's share of the ceilings */
+	bool local;		/* the shared store did not answer: judged by this relay's share */
 	bool taken;		/* not refused: all was charged (or free), but soft items that are over */
 	bool repeated;		/* charged before: passes free */
 };
@@ -197,8 +197,9 @@ int store_kept(struct store *s, const char *space,
     void (*each)(void *cookie, const char *name, const char *value), void *cookie, struct err *e);
 
 #define STORE_NOTE 16
-/* True for the first who asks within that time (ms): so one relay of many tells an incident. 1, 0 somebody else
- * did, -1. note may be NULL: what is to be known of ours (a word); on 0, what is known of the holder's. */
+/* True for the first who asks within that time (ms): so one relay of many tells an incident. 1, 0 somebody
+ * else did, -1. note may be NULL: what is to be known of ours (a word); on 0, what is known of the
+ * holder's. */
 int store_claim(struct store *s, const char *space, const char *name, uint64_t time, char note[STORE_NOTE],
     struct err *e);
 
@@ -219,10 +220,10 @@ struct store_health {
 	bool degraded;			/* it does not answer */
 	uint64_t since;			/* ms; 0 = it answers */
 	char why[256];
-	unsigned relays;		/* alive when last known, we among them; never fewer than the setting says */
+	unsigned relays;		/* alive when last known, we among them; or the setting, if more */
 	unsigned rank;			/* how many of them come before us by name: 0 speaks for all */
 	char alive[512];		/* their names, each with a blank behind it; as many as fit */
-	char missing[512];		/* of those who did not say good-bye: not heard of now, and not the first */
+	char missing[512];		/* gone without a good-bye, but for the first by name */
 	bool settled;			/* it has answered for so long that who is missing is missing */
 	uint64_t local;			/* messages judged alone since the start */
 	uint64_t waiting;		/* of these, what is still to be folded back in */

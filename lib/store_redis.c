@@ -3,9 +3,10 @@
 /*
  * store_redis - the store that relays share: opened, kept, closed. Its parts are told in the header.
  *
- * The house is a thread of its own: it tells the other relays that we live, fetches the copy of what people decided
- * when another generation is in force, writes suspensions into the embedded store (so that a relay which starts
- * without Redis knows them), and folds back what was let through alone. No message waits for any of it.
+ * The house is a thread of its own: it tells the other relays that we live, fetches the copy of what people
+ * decided when another generation is in force, writes suspensions into the embedded store (so that a relay
+ * which starts without Redis knows them), and folds back what was let through alone. No message waits for any
+ * of it.
  */
 #include "lib/store_redis.h"
 
@@ -126,17 +127,19 @@ sync_read(const struct redis_reply *r)
 	return b;
 }
 
-/* Redis has no generation at all where there was one: its keys were lost (FLUSHALL, a server that came up empty), not
- * taken back, for that bears another. They are put back from our copy. */
+/* Redis has no generation at all where there was one: its keys were lost (FLUSHALL, a server that came up
+ * empty), not taken back, for that bears another. They are put back from our copy. */
 static bool
 sync_is_lost(const struct book *had, const struct redis_reply *r)
 {
-	return redis_reply_is(r->at[1], "0") && *had->generation != '\0' && strcmp(had->generation, "0") != 0 &&
+	return redis_reply_is(r->at[1], "0") &&
+	    *had->generation != '\0' && strcmp(had->generation, "0") != 0 &&
 	    had->n_suspensions + had->n_overrides > 0;
 }
 
 static void
-sync_restore_entry(struct arena *a, const struct book_entry *e, uint64_t shift, const char **args, size_t *lens)
+sync_restore_entry(struct arena *a, const struct book_entry *e, uint64_t shift, const char **args,
+    size_t *lens)
 {
 	char rest[4096], times[64];
 	size_t n = book_pack(rest, sizeof(rest), e->action, e->by, e->reason), one = strlen(e->one) + 1, len;
@@ -165,7 +168,8 @@ sync_restore(struct store_redis *s, const struct book *b, const struct redis_rep
 	const char **args = arena_alloc(a, (3 + 2 * n) * sizeof(*args));
 	size_t *lens = arena_alloc(a, (3 + 2 * n) * sizeof(*lens));
 	uint64_t shift = (uint64_t)r->at[0]->integer - clock_now();
-	struct desk_call c = { .keys = { "generation", "suspensions", "overrides" }, .n_keys = 3, .args = args,
+	struct desk_call c = { .keys = { "generation", "suspensions", "overrides" }, .n_keys = 3,
+	    .args = args,
 	    .lens = lens, .n_args = 3 + 2 * n, .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
 	struct redis_reply *done;
 
@@ -179,7 +183,8 @@ sync_restore(struct store_redis *s, const struct book *b, const struct redis_rep
 		    &b->overrides[i - b->n_suspensions], shift, &args[3 + 2 * i], &lens[3 + 2 * i]);
 	done = store_redis_desk(s, "restore", &c, NULL);
 	if (done != NULL)
-		log_printf(LOG_LEVEL_WARNING, "store: Redis had lost its keys; %zu suspensions and %zu overrides "
+		log_printf(LOG_LEVEL_WARNING,
+		    "store: Redis had lost its keys; %zu suspensions and %zu overrides "
 		    "are put back", b->n_suspensions, b->n_overrides);
 	redis_reply_free(&done);
 	arena_free(&a);
@@ -270,8 +275,8 @@ mirror_write(struct store_redis *s, const struct book *b, struct arena *a)
 	for (i = 0; i < b->n_suspensions; i++) {
 		e = &b->suspensions[i];
 		book_to_suspension(a, e, &w);
-		for (k = 0; k < n && (strcmp(had[k].kind, w.kind) != 0 || strcmp(had[k].subject, w.subject) != 0 ||
-		    strcmp(had[k].action, w.action) != 0); k++)
+		for (k = 0; k < n && (strcmp(had[k].kind, w.kind) != 0 ||
+		    strcmp(had[k].subject, w.subject) != 0 || strcmp(had[k].action, w.action) != 0); k++)
 			;
 		if (k == n || had[k].until + 1000 < w.until || w.until + 1000 < had[k].until)
 			(void)store_suspend(s->alone, &w, NULL);
@@ -307,8 +312,8 @@ mirror_read(struct store_redis *s)
 
 /* ---- how many relays share ---- */
 
-/* After trouble, or a loss of all keys, the others are not heard of yet. Who took himself for the only one then, and
- * lost Redis once more, would let through a whole ceiling. */
+/* After trouble, or a loss of all keys, the others are not heard of yet. Who took himself for the only one
+ * then, and lost Redis once more, would let through a whole ceiling. */
 void
 store_redis_alive(struct store_redis *s, unsigned alive, unsigned rank)
 {
@@ -366,8 +371,8 @@ house_back(struct store_redis *s, uint64_t since)
 	uint64_t waiting, folded, lost;
 
 	local_numbers(s->local, &waiting, &folded, &lost);
-	log_printf(LOG_LEVEL_NOTICE, "store: Redis answers again after %llu ms; %llu messages judged alone wait to be "
-	    "counted", (unsigned long long)since, (unsigned long long)waiting);
+	log_printf(LOG_LEVEL_NOTICE, "store: Redis answers again after %llu ms; %llu messages judged alone "
+	    "wait to be counted", (unsigned long long)since, (unsigned long long)waiting);
 }
 
 /* Notes when Redis goes and comes; true when it is there. */
@@ -462,7 +467,8 @@ news_address(void *cookie, char to[REDIS_ADDRESS])
 	struct redis_node *n;
 	char name[STORE_REDIS_NAME];
 
-	n = redis_topology_node(s->topology, redis_slot(name, store_redis_key(s, name, "house", "generation", "")));
+	n = redis_topology_node(s->topology,
+	    redis_slot(name, store_redis_key(s, name, "house", "generation", "")));
 	return n != NULL && redis_node_up(n) && str_copy(to, REDIS_ADDRESS, redis_node_address(n));
 }
 
@@ -508,7 +514,8 @@ open_check(const struct store_settings *s, struct err *e)
 	size_t i;
 
 	if (r->n_servers == 0)
-		return err_set(e, ERR_INPUT, "store.servers: has to name a server; for example [ \"inet:6379@127.0.0.1\" ]");
+		return err_set(e, ERR_INPUT,
+		    "store.servers: has to name a server; for example [ \"inet:6379@127.0.0.1\" ]");
 	for (i = 0; i < r->n_servers; i++) {
 		if (redis_address_check(r->servers[i], &why) != 1)
 			return err_set(e, ERR_INPUT, "store.servers: \"%s\" %s", r->servers[i], why.text);
@@ -593,8 +600,9 @@ open_topology(struct store_redis *s, const struct store_redis_settings *from, st
 	probe[4] = "60000";
 	t.master = open_text(s, from->master);
 	/* One connection more than lanes, for the house and for people. */
-	t.node = (struct redis_settings){ .user = open_text(s, from->user), .password = open_text(s, from->password),
-	    .database = from->database, .connections = s->lanes + 1, .connect_ms = CONNECT_TIME,
+	t.node = (struct redis_settings){ .user = open_text(s, from->user),
+	    .password = open_text(s, from->password), .database = from->database,
+	    .connections = s->lanes + 1, .connect_ms = CONNECT_TIME,
 	    .answer_ms = PROBE_ANSWER, .probe = probe, .n_probe = 5, .name = "gatepost" };
 	t.sentinel = (struct redis_settings){ .user = open_text(s, from->sentinel_user),
 	    .password = open_text(s, from->sentinel_password), .connections = 1, .connect_ms = CONNECT_TIME,

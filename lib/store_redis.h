@@ -12,8 +12,8 @@
  *     store_redis_book.c    the copy of suspensions and overrides
  *     store_redis_desk.c    what people decide and look at; what relays tell of themselves
  *
- * Times: Redis' clock is the only one that counts. What is told to it is "in so many ms" or "so many ms ago", what it
- * answers is put on this relay's clock (clock_now) at once: relays may differ by minutes.
+ * Times: Redis' clock is the only one that counts. What is told to it is "in so many ms" or "so many ms ago",
+ * what it answers is put on this relay's clock (clock_now) at once: relays may differ by minutes.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,7 +31,7 @@
 #define STORE_REDIS_DESK_MS 2000u	/* people wait for so long */
 #define STORE_REDIS_ALIVE UINT64_C(10000)	/* ms: a relay heard of since is alive */
 #define STORE_REDIS_BEAT UINT64_C(1000)
-#define STORE_REDIS_SETTLED UINT64_C(5000)	/* ms: after it came back, who lives has been heard of by then */
+#define STORE_REDIS_SETTLED UINT64_C(5000)	/* ms: who lives has been heard of by then */
 #define STORE_REDIS_GENERATION 24u
 #define STORE_REDIS_VALUE 12u		/* bytes that stand for a distinct value */
 #define STORE_REDIS_DIGEST 24u		/* text that stands for a message, with its NUL */
@@ -57,7 +57,8 @@ struct book {
 
 struct book *book_new(const char *generation, uint64_t seed);
 void book_unref(struct book **b);
-/* Adds from a reply of HGETALL; now is the server's, ours the same moment on our clock. Unreadable ones are left out. */
+/* Adds from a reply of HGETALL; now is the server's, ours the same moment on our clock. Unreadable ones are
+ * left out. */
 void book_add(struct book *b, bool suspensions, const struct redis_reply *all, uint64_t now, uint64_t ours);
 void book_add_suspension(struct book *b, const struct store_suspension *w);
 void book_sort(struct book *b);
@@ -131,16 +132,16 @@ store_redis_of(struct store *s)
 	return (struct store_redis *)s;
 }
 
-/* So many relays are heard of, rank of them before us by name: takes it for true, at once when they are more, after a
- * while when they are fewer. */
+/* So many relays are heard of, rank of them before us by name: takes it for true, at once when they are more,
+ * after a while when they are fewer. */
 void store_redis_alive(struct store_redis *s, unsigned alive, unsigned rank);
 struct book *store_redis_book(struct store_redis *s);
 /* Fetches the book when another generation is in force than `known` (NULL: in any case). 1, or -1. */
 int store_redis_sync(struct store_redis *s, const char *known, uint64_t deadline, struct err *e);
 void store_redis_wake(struct store_redis *s);
 /* PREFIX:{tag}kind1:name; the parts of a window's key. Returns the length. */
-size_t store_redis_key(const struct store_redis *s, char to[STORE_REDIS_NAME], const char *tag, const char *kind,
-    const char *name);
+size_t store_redis_key(const struct store_redis *s, char to[STORE_REDIS_NAME], const char *tag,
+    const char *kind, const char *name);
 /* The time for ARGV: "0", or our own in tests. */
 void store_redis_now(const struct store_redis *s, char to[24]);
 
@@ -153,8 +154,9 @@ struct store_redis_script {
 extern struct store_redis_script store_redis_judge_script, store_redis_desk_script;
 void store_redis_scripts(void);
 
-/* One call of the desk's script at the node of its first key (or at `node`), tried again as the topology says.
- * The first of argv is the verb; the time is put in. NULL with e; *result says whether it may have been done. */
+/* One call of the desk's script at the node of its first key (or at `node`), tried again as the topology
+ * says. The first of argv is the verb; the time is put in. NULL with e; *result says whether it may have been
+ * done. */
 struct desk_call {
 	struct redis_node *node;	/* NULL: by keys[0] */
 	const char *keys[5];		/* names behind PREFIX:, or whole ones with `whole` */
@@ -166,7 +168,8 @@ struct desk_call {
 	uint64_t deadline;
 	enum store_result result;	/* when NULL: FAILED or UNCERTAIN */
 };
-struct redis_reply *store_redis_desk(struct store_redis *s, const char *verb, struct desk_call *c, struct err *e);
+struct redis_reply *store_redis_desk(struct store_redis *s, const char *verb, struct desk_call *c,
+    struct err *e);
 /* What a relay tells: heard, and alive counted. */
 int store_redis_beat(struct store_redis *s, bool clean, struct err *e);
 
@@ -181,7 +184,8 @@ struct packed_item {
 	size_t n_values;
 	/* answered by the script */
 	uint32_t used[LIMIT_WINDOWS_MAX], add[LIMIT_WINDOWS_MAX];
-	const unsigned char *before;	/* eight bytes a value: when it was seen before; Cluster only; in the reply */
+	const unsigned char *before;	/* eight bytes a value: when it was seen before; Cluster only; in the
+					 * reply */
 	bool charged;
 	uint64_t full_until;
 	struct limit_ceiling full;
@@ -208,7 +212,8 @@ struct packed_part {			/* of a message: what goes to one slot */
 char *pack_part(struct arena *a, const struct packed_part *p, unsigned flags, size_t *len);
 /* Reads the answer into the items; false when it cannot be read. now: the server's. */
 bool pack_answer(struct packed_part *p, const struct redis_reply *r, uint64_t now, bool tell);
-/* Windows as they are kept: into usage (now: the server's); counts of distinct windows or NULL. False: unreadable. */
+/* Windows as they are kept: into usage (now: the server's); counts of distinct windows or NULL. False:
+ * unreadable. */
 bool pack_usage(const struct redis_reply *value, const struct redis_reply *counts, uint64_t now,
     struct store_usage *to);
 void pack_values(struct arena *a, const struct store_item *item, uint64_t seed, struct packed_item *to);
@@ -217,8 +222,8 @@ void pack_digest(const char *message, uint64_t seed, char to[STORE_REDIS_DIGEST]
 /* ---- a message: store_redis_judge.c ---------------------------------------------------------- */
 
 int store_redis_judge(struct store *s, struct store_request *r, uint64_t deadline, struct err *e);
-/* Charges what was let through; n messages in one go, each once by its digest. The number of those that need not be tried
- * again: 0 or n. */
+/* Charges what was let through; n messages in one go, each once by its digest. The number of those that need
+ * not be tried again: 0 or n. */
 struct local_entry;
 bool store_redis_fold(struct store_redis *s, struct local_entry **list, size_t n, uint64_t deadline);
 
@@ -230,14 +235,16 @@ enum store_result store_redis_raise(struct store *, const struct store_override 
 enum store_result store_redis_lower(struct store *, const char *, const char *, struct err *);
 int store_redis_overrides(struct store *, struct arena *, struct store_override **, struct err *);
 enum store_result store_redis_reset(struct store *, const char *, const char *, struct err *);
-int store_redis_top(struct store *, struct arena *, const char *, size_t, struct store_usage **, struct err *);
+int store_redis_top(struct store *, struct arena *, const char *, size_t, struct store_usage **,
+    struct err *);
 int store_redis_usage(struct store *, struct arena *, const char *, const char *, struct store_usage *,
     struct err *);
 void store_redis_numbers(struct store *, struct store_numbers *);
 enum store_result store_redis_keep(struct store *, const char *, const char *, const char *, struct err *);
 int store_redis_kept(struct store *, const char *, void (*)(void *, const char *, const char *), void *,
     struct err *);
-int store_redis_claim(struct store *, const char *, const char *, uint64_t, char note[STORE_NOTE], struct err *);
+int store_redis_claim(struct store *, const char *, const char *, uint64_t, char note[STORE_NOTE],
+    struct err *);
 void store_redis_leave(struct store *);
 int store_redis_relays(struct store *, struct arena *, struct store_relay **, struct err *);
 

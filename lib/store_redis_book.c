@@ -4,8 +4,8 @@
  * store_redis_book - this relay's copy of what people decided: suspensions and overrides.
  *
  * A book is made from one answer of Redis and never changes; another generation makes another
- * book. The judging script is told the generation, and refuses to judge by an old one: so the copy answers without a
- * round trip, and still Redis has the last word.
+ * book. The judging script is told the generation, and refuses to judge by an old one: so the copy answers
+ * without a round trip, and still Redis has the last word.
  */
 #include "lib/store_redis.h"
 

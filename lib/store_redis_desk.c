@@ -4,8 +4,8 @@
  * store_redis_desk - what people decide and look at, what the alert thread keeps, and what relays tell of
  * themselves. Nothing here is on a message's way.
  *
- * What is decided is in force on this relay when the call returns, and on the others when they have heard of it
- * (well within a second), or at their next message, whichever is first.
+ * What is decided is in force on this relay when the call returns, and on the others when they have heard of
+ * it (well within a second), or at their next message, whichever is first.
  *
  * Looking at all keys (top, numbers) goes through them in pages, so that messages are judged in between.
  */
@@ -46,8 +46,8 @@ desk_arg(struct desk_args *a, const char *text, size_t len)
 }
 
 static void
-desk_build(struct store_redis *s, const char *verb, const struct desk_call *c, struct arena *a, struct desk_args *to,
-    unsigned *slot)
+desk_build(struct store_redis *s, const char *verb, const struct desk_call *c, struct arena *a,
+    struct desk_args *to, unsigned *slot)
 {
 	char name[STORE_REDIS_NAME], number[24];
 	size_t i, len;
@@ -105,7 +105,8 @@ desk_travel(struct store_redis *s, struct desk_call *c, struct desk_args *args, 
 			break;
 	}
 	c->result = wire.result == REDIS_UNCERTAIN ? STORE_UNCERTAIN : STORE_FAILED;
-	if (verdict == REDIS_TAKE && wire.reply != NULL && wire.reply->type == REDIS_ARRAY && wire.reply->n > 0)
+	if (verdict == REDIS_TAKE && wire.reply != NULL && wire.reply->type == REDIS_ARRAY &&
+	    wire.reply->n > 0)
 		return wire.reply;
 	if (wire.reply != NULL && wire.reply->type == REDIS_ERROR)
 		(void)err_set(e, ERR_GONE, "Redis: %.300s", wire.reply->text);
@@ -156,8 +157,8 @@ desk_decide(struct store_redis *s, const char *hash, const char *one, const char
 	char name[STORE_REDIS_NAME], lasts[24], ago[24];
 	const char *args[] = { s->channel, name, lasts, ago, rest };
 	size_t lens[5];
-	struct desk_call c = { .keys = { "generation", hash }, .n_keys = 2, .args = args, .lens = lens, .n_args = 5,
-	    .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
+	struct desk_call c = { .keys = { "generation", hash }, .n_keys = 2, .args = args, .lens = lens,
+	    .n_args = 5, .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
 	uint64_t now = clock_now();
 	struct redis_reply *r;
 
@@ -181,8 +182,8 @@ desk_undecide(struct store_redis *s, const char *hash, const char *one, const ch
 	char name[STORE_REDIS_NAME];
 	const char *args[] = { s->channel, name };
 	size_t lens[2];
-	struct desk_call c = { .keys = { "generation", hash }, .n_keys = 2, .args = args, .lens = lens, .n_args = 2,
-	    .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
+	struct desk_call c = { .keys = { "generation", hash }, .n_keys = 2, .args = args, .lens = lens,
+	    .n_args = 2, .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
 	struct redis_reply *r;
 	bool there;
 
@@ -203,7 +204,8 @@ store_redis_suspend(struct store *store, const struct store_suspension *w, struc
 	char rest[3 * STORE_TEXT_MAX];
 	size_t n = book_pack(rest, sizeof(rest), w->action, w->by, w->reason);
 
-	return desk_decide(store_redis_of(store), "suspensions", w->kind, w->subject, rest, n, w->since, w->until, e);
+	return desk_decide(store_redis_of(store), "suspensions", w->kind, w->subject, rest, n, w->since,
+	    w->until, e);
 }
 
 enum store_result
@@ -220,7 +222,8 @@ store_redis_raise(struct store *store, const struct store_override *w, struct er
 
 	book_override_text(w, terms, sizeof(terms));
 	n = book_pack(rest, sizeof(rest), terms, w->by, w->reason);
-	return desk_decide(store_redis_of(store), "overrides", w->limit, w->key, rest, n, w->since, w->until, e);
+	return desk_decide(store_redis_of(store), "overrides", w->limit, w->key, rest, n, w->since, w->until,
+	    e);
 }
 
 enum store_result
@@ -254,7 +257,8 @@ desk_override_order(const void *a, const void *b)
 	return desk_order(x->since, y->since, x->key, y->key);
 }
 
-/* From the copy, made current when Redis answers: a desk wants to see what is in force also when it does not. */
+/* From the copy, made current when Redis answers: a desk wants to see what is in force also when it does
+ * not. */
 static struct book *
 desk_book(struct store_redis *s)
 {
@@ -319,8 +323,8 @@ desk_windows(struct store_redis *s, const char *limit, const char *key, bool emp
 {
 	char windows[STORE_REDIS_NAME], values[STORE_REDIS_NAME];
 	const char *args[] = { empty ? "1" : "0" };
-	struct desk_call c = { .keys = { windows, values }, .n_keys = 2, .args = args, .n_args = 1, .whole = true,
-	    .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
+	struct desk_call c = { .keys = { windows, values }, .n_keys = 2, .args = args, .n_args = 1,
+	    .whole = true, .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
 	struct redis_reply *r;
 
 	(void)store_redis_key(s, windows, key, "w", limit);
@@ -335,8 +339,8 @@ desk_windows(struct store_redis *s, const char *limit, const char *key, bool emp
 }
 
 int
-store_redis_usage(struct store *store, struct arena *a, const char *limit, const char *key, struct store_usage *to,
-    struct err *e)
+store_redis_usage(struct store *store, struct arena *a, const char *limit, const char *key,
+    struct store_usage *to, struct err *e)
 {
 	enum store_result result;
 	struct redis_reply *r;
@@ -388,7 +392,8 @@ struct desk_top {
 
 /* Limit and key out of "PREFIX:{KEY}w1:LIMIT"; false when it is none. */
 static bool
-top_names(const struct store_redis *s, const struct redis_reply *name, struct arena *a, struct store_usage *to)
+top_names(const struct store_redis *s, const struct redis_reply *name, struct arena *a,
+    struct store_usage *to)
 {
 	size_t skip = strlen(s->prefix) + 2;
 	const char *end, *at;
@@ -429,11 +434,13 @@ top_offer(const struct store_redis *s, struct desk_top *t, const struct redis_re
 	f.fill = top_fill(&f.usage);
 	if (f.fill == 0 || (t->n == t->most && f.fill <= t->at[t->n - 1].fill))
 		return;
-	if (!top_names(s, name, t->arena, &f.usage) || (t->limit != NULL && strcmp(t->limit, f.usage.limit) != 0))
+	if (!top_names(s, name, t->arena, &f.usage) ||
+	    (t->limit != NULL && strcmp(t->limit, f.usage.limit) != 0))
 		return;
 	/* A page may hold a key twice. */
 	for (i = 0; i < t->n; i++) {
-		if (strcmp(t->at[i].usage.key, f.usage.key) == 0 && strcmp(t->at[i].usage.limit, f.usage.limit) == 0)
+		if (strcmp(t->at[i].usage.key, f.usage.key) == 0 &&
+		    strcmp(t->at[i].usage.limit, f.usage.limit) == 0)
 			return;
 	}
 	if (t->n < t->most)
@@ -445,8 +452,8 @@ top_offer(const struct store_redis *s, struct desk_top *t, const struct redis_re
 
 /* One page; false when it was the last, or there is no answer (then *failed). */
 static bool
-top_page(struct store_redis *s, struct redis_node *node, struct desk_top *t, char cursor[24], uint64_t deadline,
-    bool *failed, struct err *e)
+top_page(struct store_redis *s, struct redis_node *node, struct desk_top *t, char cursor[24],
+    uint64_t deadline, bool *failed, struct err *e)
 {
 	char pattern[STORE_REDIS_PREFIX + 8], least[24];
 	const char *args[] = { cursor, pattern, DESK_PAGE, least };
@@ -579,8 +586,8 @@ store_redis_numbers(struct store *store, struct store_numbers *to)
 
 /* ---- small things that last ---- */
 
-/* A relay's incidents are its own: they stay with it, also while Redis is gone, and no other takes them up. That one relay
- * of many tells is the claim's. */
+/* A relay's incidents are its own: they stay with it, also while Redis is gone, and no other takes them up.
+ * That one relay of many tells is the claim's. */
 static bool
 desk_is_own(const char *space)
 {
@@ -666,16 +673,17 @@ claim_read(const struct store_redis *s, const struct redis_reply *holder, char n
 }
 
 int
-store_redis_claim(struct store *store, const char *space, const char *name, uint64_t time, char note[STORE_NOTE],
-    struct err *e)
+store_redis_claim(struct store *store, const char *space, const char *name, uint64_t time,
+    char note[STORE_NOTE], struct err *e)
 {
 	struct store_redis *s = store_redis_of(store);
-	char key[STORE_REDIS_NAME], digest[STORE_REDIS_DIGEST], full[STORE_LIMIT_MAX + STORE_REDIS_DIGEST + 2], lasts[24];
+	char key[STORE_REDIS_NAME], digest[STORE_REDIS_DIGEST], lasts[24];
+	char full[STORE_LIMIT_MAX + STORE_REDIS_DIGEST + 2];
 	char who[sizeof(s->relay) + STORE_NOTE + 1];
 	const char *args[] = { who, lasts };
 	size_t lens[2];
-	struct desk_call c = { .keys = { key }, .n_keys = 1, .args = args, .lens = lens, .n_args = 2, .whole = true,
-	    .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
+	struct desk_call c = { .keys = { key }, .n_keys = 1, .args = args, .lens = lens, .n_args = 2,
+	    .whole = true, .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
 	struct book *b = store_redis_book(s);
 	struct redis_reply *r;
 	int ours;
@@ -741,7 +749,8 @@ relay_write(struct store_redis *s, char *to, size_t size)
 	return (size_t)snprintf(to, size, "%s%c%llu%c%llu%c%llu%c%llu%c%llu%c%llu", s->version, 0,
 	    (unsigned long long)lag, 0, (unsigned long long)degraded, 0,
 	    (unsigned long long)atomic_load(&s->judged), 0, (unsigned long long)atomic_load(&s->taken), 0,
-	    (unsigned long long)atomic_load(&s->refused), 0, (unsigned long long)atomic_load(&s->judged_alone));
+	    (unsigned long long)atomic_load(&s->refused), 0,
+	    (unsigned long long)atomic_load(&s->judged_alone));
 }
 
 static struct redis_reply *
@@ -750,8 +759,9 @@ relay_beat(struct store_redis *s, bool clean, struct err *e)
 	char text[256];
 	const char *args[] = { s->relay, text, clean ? "1" : "0" };
 	size_t lens[3];
-	struct desk_call c = { .keys = { "generation", "suspensions", "overrides", "relays", "seed" }, .n_keys = 5,
-	    .args = args, .lens = lens, .n_args = 3, .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
+	struct desk_call c = { .keys = { "generation", "suspensions", "overrides", "relays", "seed" },
+	    .n_keys = 5, .args = args, .lens = lens, .n_args = 3,
+	    .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
 	struct redis_reply *r;
 
 	lens[0] = strlen(s->relay);
@@ -869,7 +879,8 @@ store_redis_relays(struct store *store, struct arena *a, struct store_relay **to
 		return -1;
 	*to = arena_zalloc(a, (r->at[2]->n / 2 + 1) * sizeof(**to));
 	for (i = 0; i + 1 < r->at[2]->n; i += 2) {
-		if (relay_read(a, r->at[2]->at[i], r->at[2]->at[i + 1], (uint64_t)r->at[0]->integer, &(*to)[n]))
+		if (relay_read(a, r->at[2]->at[i], r->at[2]->at[i + 1], (uint64_t)r->at[0]->integer,
+		    &(*to)[n]))
 			n++;
 	}
 	redis_reply_free(&r);

@@ -87,7 +87,8 @@ function desk.restore()
 	return { now, 1 }
 end
 
--- KEYS generation, suspensions, overrides, relays, seed. ARGV relay, what it tells, "1": look for what is over
+-- KEYS generation, suspensions, overrides, relays, seed. ARGV relay, what it tells, "1": look for what is
+-- over
 function desk.beat()
 	call('HSET', KEYS[4], ARGV[3], text(now) .. '\0' .. ARGV[4])
 	call('PEXPIRE', KEYS[4], FORGET * 2)
@@ -174,8 +175,8 @@ function desk.top()
 	return answer
 end
 
--- A part of all keys, counted. ARGV cursor, prefix, how many. Answers the cursor, how many were seen, windows,
--- values, digests, and how many keys there are in all
+-- A part of all keys, counted. ARGV cursor, prefix, how many. Answers the cursor, how many were seen,
+-- windows, values, digests, and how many keys there are in all
 function desk.numbers()
 	local page = call('SCAN', ARGV[3], 'COUNT', ARGV[5])
 	local windows, values, digests = 0, 0, 0

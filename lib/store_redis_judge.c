@@ -3,15 +3,17 @@
 /*
  * store_redis_judge - one message, by the script, in one round trip; together with those that wait.
  *
- * There are a few lanes (as many as connections). Who finds one free travels at once, alone: a shared connection
- * would cost more in handing over than it saves. Who finds none waits; when a lane comes home, the first who waits takes
- * it, and all others who wait with him, up to a bound: the script judges them in one call.
+ * There are a few lanes (as many as connections). Who finds one free travels at once, alone: a shared
+ * connection would cost more in handing over than it saves. Who finds none waits; when a lane comes home, the
+ * first who waits takes it, and all others who wait with him, up to a bound: the script judges them in one
+ * call.
  *
  *     lane     travels: groups what the messages ask by slot, one call for each (one in all, without slots);
  *              all calls at once, over all servers in parallel
- *     again    what the topology says is elsewhere, and a script that the server has not: the same call once more
- *     old      the copy of suspensions and overrides is older than the server's: nothing was judged (or it is given
- *              back); fetched, looked at again, once more
+ *     again    what the topology says is elsewhere, and a script that the server has not: the same call once
+ *              more
+ *     old      the copy of suspensions and overrides is older than the server's: nothing was judged (or it is
+ *              given back); fetched, looked at again, once more
  *     answer   a message is refused when one of its slots refuses; what the others took is given back
  *
  * A message that cannot be judged before its deadline is judged alone (store_redis_local.c).
@@ -130,7 +132,8 @@ judge_part_all(struct store_redis *s, struct waiting *w, struct arena *a)
 			part->slot = p->slot;
 			part->digest = w->digest;
 			part->tag = p->item->key;
-			part->items = arena_alloc(a, (slotted ? w->r->n - i : w->r->n) * sizeof(*part->items));
+			part->items = arena_alloc(a,
+			    (slotted ? w->r->n - i : w->r->n) * sizeof(*part->items));
 		}
 		part->items[part->n++] = p;
 	}
@@ -576,8 +579,8 @@ judge_is_reachable(struct store_redis *s, const struct waiting *w)
 	return true;
 }
 
-/* It waited for a lane until there is no time to travel: the server is not to be blamed for that, and those who
- * travel with it are not to be hurried. */
+/* It waited for a lane until there is no time to travel: the server is not to be blamed for that, and those
+ * who travel with it are not to be hurried. */
 static bool
 judge_is_late(const struct waiting *w)
 {
@@ -667,7 +670,8 @@ lane_home(struct store_redis *s, struct waiting **w, size_t n)
 	(void)pthread_cond_signal(&w[0]->wake);
 }
 
-/* Waits for a lane, or to be taken along. False: the time is over, and nobody has it any more. Under the lock. */
+/* Waits for a lane, or to be taken along. False: the time is over, and nobody has it any more. Under the
+ * lock. */
 static bool
 lane_wait(struct store_redis *s, struct waiting *w)
 {

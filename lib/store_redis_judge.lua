@@ -5,7 +5,8 @@
 -- server's own clock. One call may carry several messages: they are judged one after another, as if each had
 -- come alone, but every key is read and written once.
 --
---   KEYS  the generation, when ARGV[2] is not empty; then for each message: its digest when it has one; for each
+--   KEYS  the generation, when ARGV[2] is not empty; then for each message: its digest when it has one; for
+--   each
 --         of its limits the windows, and for one that counts distinct values the values too
 --   ARGV  now in ms (0: ask the server; tests give their own), the generation that the relay's copy of
 --         suspensions and overrides has ("": not asked for), then a packed text for each message
@@ -342,8 +343,8 @@ local function charge(it, passed)
 	end
 end
 
--- Takes back what a message was charged at `took`, that another slot refused: from the slice of that time, since
--- what others were charged stays. A value is as it was before, unless somebody else has seen it since.
+-- Takes back what a message was charged at `took`, that another slot refused: from the slice of that time,
+-- since what others were charged stays. A value is as it was before, unless somebody else has seen it since.
 local function undo(it, took)
 	local s = it.s
 	if it.distinct then

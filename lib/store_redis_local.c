@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * store_redis_local - when Redis does not answer in time: a message is judged by this relay alone, and what it let
- * through is folded back in when Redis is there again.
+ * store_redis_local - when Redis does not answer in time: a message is judged by this relay alone, and what
+ * it let through is folded back in when Redis is there again.
  *
  * Each relay has its share of every ceiling: ceiling / relays that were alive. So all relays together let
- * through no more than one ceiling besides what Redis had counted (and one unit for each relay where the share would be
- * less), however often Redis goes and comes within the window: the embedded store keeps these
+ * through no more than one ceiling besides what Redis had counted (and one unit for each relay where the
+ * share would be less), however often Redis goes and comes within the window: the embedded store keeps these
  * windows. A message that is larger than the share, but not than the ceiling, fits an empty window.
  *
- * What is folded back bears the message's digest: a question that went to Redis and was judged there after all, too
- * late for us, left the same digest, and the message is not charged twice. It is charged to the slices of the time
- * when it passed; what has left a window meanwhile is not charged there.
+ * What is folded back bears the message's digest: a question that went to Redis and was judged there after
+ * all, too late for us, left the same digest, and the message is not charged twice. It is charged to the
+ * slices of the time when it passed; what has left a window meanwhile is not charged there.
  *
- * The list is bounded; when Redis is gone for so long that it is full, the oldest messages are given up and counted
- * in `lost`. It does not outlive the process.
+ * The list is bounded; when Redis is gone for so long that it is full, the oldest messages are given up and
+ * counted in `lost`. It does not outlive the process.
  */
 #include "lib/store_redis.h"
 

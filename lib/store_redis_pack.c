@@ -3,22 +3,24 @@
 /*
  * store_redis_pack - what the judging script is told of a message, and what it answers.
  *
- * Numbers are little-endian. Told: flags (1 byte), number of items (2), with PACK_UNDO the time that was answered when it was
- * taken (6), with PACK_FORCE how many ms ago it passed (6); then for each item flags (1: distinct, 2:
- * soft, 4: always, 8: exempt), number of ceilings (1), amount or number of values (4); for each ceiling its length in
- * seconds (4) and its most (4); the values, 12 bytes each, with PACK_UNDO and what was told of each.
+ * Numbers are little-endian. Told: flags (1 byte), number of items (2), with PACK_UNDO the time that was
+ * answered when it was taken (6), with PACK_FORCE how many ms ago it passed (6); then for each item flags (1:
+ * distinct, 2: soft, 4: always, 8: exempt), number of ceilings (1), amount or number of values (4); for each
+ * ceiling its length in seconds (4) and its most (4); the values, 12 bytes each, with PACK_UNDO and what was
+ * told of each.
  *
- * Answered: 1 byte (1: taken, 2: repeated); for each item and ceiling what was used (4) and what is added (4); then,
- * when the item is over, for a sum its windows as they are kept (2 bytes of length before them), for distinct values a
- * double for each ceiling: in how many ms it fits, -1 never. With PACK_TELL, a double for each value: when it was seen
- * before, 0 = never.
+ * Answered: 1 byte (1: taken, 2: repeated); for each item and ceiling what was used (4) and what is added
+ * (4); then, when the item is over, for a sum its windows as they are kept (2 bytes of length before them),
+ * for distinct values a double for each ceiling: in how many ms it fits, -1 never. With PACK_TELL, a double
+ * for each value: when it was seen before, 0 = never.
  *
- * Windows as they are kept: kind (1: sum, 2: distinct), number of windows (1), the time in ms (6); for each its length in
- * seconds (4), its ceiling (4; 0 = none any more), its sum (4), its newest slice (4), and a byte of length before the ten
- * older slices of 1, 2 or 4 bytes each, the newest first. Distinct: slice is the epoch, and instead of
- * older slices stands when the window began, as a double.
+ * Windows as they are kept: kind (1: sum, 2: distinct), number of windows (1), the time in ms (6); for each
+ * its length in seconds (4), its ceiling (4; 0 = none any more), its sum (4), its newest slice (4), and a
+ * byte of length before the ten older slices of 1, 2 or 4 bytes each, the newest first. Distinct: slice is
+ * the epoch, and instead of older slices stands when the window began, as a double.
  *
- * The script decides what is refused; why, and until when, is worked out here with limit.c, of which it is the mirror.
+ * The script decides what is refused; why, and until when, is worked out here with limit.c, of which it is
+ * the mirror.
  */
 #include "lib/store_redis.h"
 
@@ -315,7 +317,8 @@ packed_over_distinct(struct packed_item *p, struct packed_read *r)
 	for (c = 0; c < p->ceilings.n; c++) {
 		wait = read_double(r);
 		if (packed_is_over(p, c))
-			packed_over(p, c, wait >= 0 && wait < 1e15 ? clock_now() + (uint64_t)wait : UINT64_MAX);
+			packed_over(p, c,
+			    wait >= 0 && wait < 1e15 ? clock_now() + (uint64_t)wait : UINT64_MAX);
 	}
 }
 

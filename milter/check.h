@@ -74,8 +74,8 @@ struct check {
  * Returns the copy. */
 struct finding *check_find(struct message *m, const struct check *c, const struct finding *what);
 
-/* For check_limits, when the store says that suspensions have changed since check_suspension looked: looks again, and adds
- * what it finds. True when the message is not to go through. */
+/* For check_limits, when the store says that suspensions have changed since check_suspension looked: looks
+ * again, and adds what it finds. True when the message is not to go through. */
 bool check_suspension_again(struct message *m);
 
 extern const struct check check_identity, check_suspension, check_ownership, check_trace, check_submitter,

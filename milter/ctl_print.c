@@ -190,7 +190,8 @@ print_relays(struct arena *a, const json_t *s, uint64_t now)
 
 		printf("%s%s %s, heard of %s ago, lag %" PRIu64 " us, %s%s; judged %" PRIu64 " (%" PRIu64
 		    " alone), refused %" PRIu64 "\n", i == 0 ? "relays    " : "          ",
-		    text_of(a, w, "relay"), text_of(a, w, "version"), span_text(a, now > seen ? now - seen : 0),
+		    text_of(a, w, "relay"), text_of(a, w, "version"),
+		    span_text(a, now > seen ? now - seen : 0),
 		    number_of(w, "lag_us"), degraded > 0 ? "degraded for " : "never degraded",
 		    degraded > 0 ? span_text(a, degraded) : "", number_of(w, "judged"),
 		    number_of(w, "judged_alone"), number_of(w, "refused"));

@@ -228,8 +228,9 @@ tell_store(struct daemon *d, const char *kind, const char *subject, const char *
 	alert_post(d->alerts, subject, &v);
 }
 
-/* While the store is gone relays cannot agree on who tells. So the first of them by name does, and every alerts.repeat
- * the next one, should the first have gone with it: told too late by one is better than never. */
+/* While the store is gone relays cannot agree on who tells. So the first of them by name does, and every
+ * alerts.repeat the next one, should the first have gone with it: told too late by one is better than
+ * never. */
 static void
 tell_degraded(struct daemon *d, const struct store_health *h, uint64_t repeat)
 {
@@ -257,8 +258,8 @@ tell_restored(struct daemon *d, const struct store_health *h, uint64_t repeat)
 
 	if (ours < 0)
 		return;
-	(void)snprintf(reason, sizeof(reason), "the shared store answers again; %llu messages judged alone here, "
-	    "%llu of them still to be counted", (unsigned long long)(h->local - d->local_before),
+	(void)snprintf(reason, sizeof(reason), "the shared store answers again; %llu messages judged alone "
+	    "here, %llu of them still to be counted", (unsigned long long)(h->local - d->local_before),
 	    (unsigned long long)h->waiting);
 	d->degraded = d->told_degraded = false;
 	if (ours == 1)
@@ -413,7 +414,8 @@ read_password(const char *setting, const char *file, char *to, size_t size, stru
 		to[0] = '\0';
 	fclose(f);
 	to[strcspn(to, "\r\n")] = '\0';
-	return *to != '\0' ? 0 : err_set(e, ERR_INPUT, "%s: %s has no password in its first line", setting, file);
+	return *to != '\0' ? 0 :
+	    err_set(e, ERR_INPUT, "%s: %s has no password in its first line", setting, file);
 }
 
 static int
@@ -427,8 +429,9 @@ open_store(struct daemon *d, const struct conf *c, struct err *e)
 	    read_password("store.sentinel_password_file", c->store.sentinel_password_file, sentinel_password,
 	    sizeof(sentinel_password), e) < 0)
 		return -1;
-	s.redis = (struct store_redis_settings){ .servers = c->store.servers.at, .n_servers = c->store.servers.n,
-	    .kind = c->store.topology, .master = c->store.master, .user = c->store.user, .password = password,
+	s.redis = (struct store_redis_settings){ .servers = c->store.servers.at,
+	    .n_servers = c->store.servers.n, .kind = c->store.topology, .master = c->store.master,
+	    .user = c->store.user, .password = password,
 	    .sentinel_user = c->store.sentinel_user, .sentinel_password = sentinel_password,
 	    .database = c->store.database, .prefix = c->store.prefix, .connections = c->store.connections,
 	    .relays_least = c->store.relays_least };

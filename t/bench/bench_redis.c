@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * bench_redis - what the shared store costs for a message: two keys of three windows each, and the message itself, as
- * the milter asks.
+ * bench_redis - what the shared store costs for a message: two keys of three windows each, and the message
+ * itself, as the milter asks.
  *
  *     bench_redis ADDRESS [THREADS [IDENTITIES [SECONDS [CONNECTIONS]]]]
  *
- * Prints messages/s, p50 and p99, the server's CPU and our own for each message, round trips for each message, and
- * the server's memory for each identity. A suspension and an override are in force, of other keys. The
- * server should hold nothing else: its memory is compared with that at the start.
+ * Prints messages/s, p50 and p99, the server's CPU and our own for each message, round trips for each
+ * message, and the server's memory for each identity. A suspension and an override are in force, of other
+ * keys. The server should hold nothing else: its memory is compared with that at the start.
  */
 #include <inttypes.h>
 #include <pthread.h>

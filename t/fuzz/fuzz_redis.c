@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * fuzz_redis - what a Redis server may say, and somebody in its place. The first letter says what the rest is:
+ * fuzz_redis - what a Redis server may say, and somebody in its place. The first letter says what the rest
+ * is:
  *
  *     r    an error reply, read as a redirection
  *     m    the reply to CLUSTER SLOTS, in few letters: lists in [ ], numbers, texts in ' ', _ for nil
@@ -9,8 +10,8 @@
  *     u    windows as they are kept
  *     w    bytes as they come from the server, read as replies
  *
- * Beyond not crashing: an owner is always a node of the map, an address can be connected to, nothing is used of
- * what was not all there.
+ * Beyond not crashing: an owner is always a node of the map, an address can be connected to, nothing is used
+ * of what was not all there.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,25 +3,28 @@
 /*
  * hammer_store - several relays with several sessions each at one store, while tests take its servers away.
  *
- *     hammer_store [-r RELAYS] [-s SESSIONS] [-n MESSAGES | -t SECONDS] [-b BUDGET] [-p PAUSE] [-k KEYS] [-c SKEW]
+ *     hammer_store [-r RELAYS] [-s SESSIONS] [-n MESSAGES | -t SECONDS] [-b BUDGET] [-p PAUSE] [-k KEYS]
+ *         [-c SKEW]
  *         KIND SERVERS MASTER CEILING...
  *
- * Each relay is a process with a store of its own, each session a thread in it. A message has one limit for each
- * CEILING ("1000/1h"), all with different keys (so that in a Cluster they lie on different servers): the first counts
- * the customer, the others accounts; -k spreads messages over that many customers. KIND is single, sentinel or
- * cluster; SERVERS are addresses with commas between them; BUDGET and PAUSE (between two messages of a session) are in
- * ms; SKEW is by how many seconds the clock of each relay is ahead of that of the one before.
+ * Each relay is a process with a store of its own, each session a thread in it. A message has one limit for
+ * each CEILING ("1000/1h"), all with different keys (so that in a Cluster they lie on different servers): the
+ * first counts the customer, the others accounts; -k spreads messages over that many customers. KIND is
+ * single, sentinel or cluster; SERVERS are addresses with commas between them; BUDGET and PAUSE (between two
+ * messages of a session) are in ms; SKEW is by how many seconds the clock of each relay is ahead of that of
+ * the one before.
  *
- * All begin at the same time. "ready" is said when all stores are open. SIGTERM ends it before its time. At the end
- * one line, and the same with "now" before it twenty times a second, for a test that waits for something to happen:
+ * All begin at the same time. "ready" is said when all stores are open. SIGTERM ends it before its time. At
+ * the end one line, and the same with "now" before it twenty times a second, for a test that waits for
+ * something to happen:
  *
  *     passed=N refused=N failed=N alone=N alone_passed=N shared=N longest_us=N most=N [why=...]
  *
  * HAMMER_USER, HAMMER_PASSWORD and HAMMER_SENTINEL_USER (the same password) are in the environment, if any.
  *
  * longest: of one store_judge(); most: passed for the customer of whom most passed. failed are the calls that
- * answered -1: with a store that keeps its promise there are none. alone: judged by the relay's share, without Redis;
- * shared: by Redis.
+ * answered -1: with a store that keeps its promise there are none. alone: judged by the relay's share,
+ * without Redis; shared: by Redis.
  */
 #include "lib/store.h"
 

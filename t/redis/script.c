@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * script - the judging script by itself, in a real server and by a time that the test gives: what is taken back
- * after another slot of a Cluster refused.
+ * script - the judging script by itself, in a real server and by a time that the test gives: what is taken
+ * back after another slot of a Cluster refused.
  *
  *     script ADDRESS lib/store_redis_judge.lua
  *

@@ -5,12 +5,14 @@
  *
  *     soak KIND SERVERS MASTER FROM HOURS SEED
  *
- * FROM is in seconds since 1970, so that a test can walk over a day's border or a change to summer time. After
- * each message both stores must have given the same answer in everything: whether it was taken, which ceiling speaks,
- * how much was used, when to try again. Besides, what was taken is kept here in full, and no window of any length,
- * wherever it begins, may hold more than its ceiling: that is checked for the window that ends with each message.
+ * FROM is in seconds since 1970, so that a test can walk over a day's border or a change to summer time.
+ * After each message both stores must have given the same answer in everything: whether it was taken, which
+ * ceiling speaks, how much was used, when to try again. Besides, what was taken is kept here in full, and no
+ * window of any length, wherever it begins, may hold more than its ceiling: that is checked for the window
+ * that ends with each message.
  *
- * Prints messages=N taken=N refused=N over=0 differ=0, the first differences before that, and ends with 1 when there are any.
+ * Prints messages=N taken=N refused=N over=0 differ=0, the first differences before that, and ends with 1
+ * when there are any.
  */
 #include <inttypes.h>
 #include <stdio.h>

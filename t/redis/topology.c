@@ -5,15 +5,16 @@
  *
  *     topology KIND SERVERS MASTER THREADS SECONDS BUDGET
  *
- * KIND is single, sentinel or cluster; SERVERS are addresses with commas between them; BUDGET is in ms; in the environment,
- * TOPOLOGY_OPEN (5000) is for how many ms it looks for servers. Each thread
- * increments keys of its own, spread over the slots, one after the other. It says "up", or "down: " and why, and at
- * the end
+ * KIND is single, sentinel or cluster; SERVERS are addresses with commas between them; BUDGET is in ms; in
+ * the environment, TOPOLOGY_OPEN (5000) is for how many ms it looks for servers. Each thread
+ * increments keys of its own, spread over the slots, one after the other. It says "up", or "down: " and why,
+ * and at the end
  *
  *     answered=N refused=N uncertain=N again=N longest_us=N longest_gap_ms=N changes=N up=0|1
  *
- * where longest is that of one call, with all redirections, and the gap is the longest time in which no thread had
- * an answer. SIGTERM ends it before its time. Twenty times a second it says the same with "now" before it.
+ * where longest is that of one call, with all redirections, and the gap is the longest time in which no
+ * thread had an answer. SIGTERM ends it before its time. Twenty times a second it says the same with "now"
+ * before it.
  */
 #include "lib/redis_topology.h"
 

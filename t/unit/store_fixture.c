@@ -60,7 +60,8 @@ server_answers(const char *path)
 	return up;
 }
 
-/* The rules that gatepost.conf(5) gives, for any prefix: what needs another command does not work here either. */
+/* The rules that gatepost.conf(5) gives, for any prefix: what needs another command does not work here
+ * either. */
 static void
 server_rules(char *to, size_t size)
 {

@@ -27,8 +27,8 @@ struct fixture {
 
 /* Fails the test when something cannot be had. */
 void fixture_open(struct fixture *f, const char *type);
-/* The Redis server of this program, started when it is not running; its address, and its process. Stores use the ACL
- * user that gatepost.conf(5) describes, so that each test shows that its rules are enough. */
+/* The Redis server of this program, started when it is not running; its address, and its process. Stores use
+ * the ACL user that gatepost.conf(5) describes, so that each test shows that its rules are enough. */
 const char *fixture_redis_server(pid_t *pid);
 /* A "redis" store of the prefix of f, for another relay; by the server's clock. The caller closes it. */
 struct store *fixture_redis_relay(struct fixture *f, const char *prefix, const char *relay);

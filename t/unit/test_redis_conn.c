@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * test_redis_conn - what a server says, read off a socket: good replies, and those of somebody who wants our memory.
+ * test_redis_conn - what a server says, read off a socket: good replies, and those of somebody who wants our
+ * memory.
  */
 #include "lib/redis_private.h"
 
@@ -25,7 +26,8 @@ pair(int fds[2])
 	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
 }
 
-/* Reads a text as from a server that hangs up behind it: 1 with a reply, 0 hung up before there was one, -1. */
+/* Reads a text as from a server that hangs up behind it: 1 with a reply, 0 hung up before there was one,
+ * -1. */
 static int
 read_text(const char *text, struct redis_reply **reply)
 {

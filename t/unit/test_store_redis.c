@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * test_store_redis - what the shared store adds to the contract: several relays, one set of limits; what happens when
- * the server goes, comes back, loses its keys or its scripts; that no key is without an end.
+ * test_store_redis - what the shared store adds to the contract: several relays, one set of limits; what
+ * happens when the server goes, comes back, loses its keys or its scripts; that no key is without an end.
  */
 #include <pthread.h>
 #include <setjmp.h>
