@@ -111,7 +111,7 @@ sentinel_follow(struct redis_sentinels *s, const struct sentinel_said *said, str
 int
 redis_sentinels_ask(struct redis_sentinels *s, struct err *e)
 {
-	struct sentinel_said said, best = { .epoch = -1 };
+	struct sentinel_said said = { .epoch = -1 }, best = said;
 	size_t i, at, begin = s->first, heard = 0;
 
 	for (i = 0; i < s->n; i++) {

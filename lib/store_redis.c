@@ -146,8 +146,8 @@ sync_restore_entry(struct arena *a, const struct book_entry *e, uint64_t shift, 
 	char *text;
 
 	len = (size_t)snprintf(times, sizeof(times), "%llu%c%llu",
-	    e->until == UINT64_MAX ? 0ull : (unsigned long long)(e->until + shift), 0,
-	    (unsigned long long)(e->since + shift)) + 1;
+	    e->until == UINT64_MAX ? 0ull : (unsigned long long)e->until + shift, 0,
+	    (unsigned long long)e->since + shift) + 1;
 	text = arena_alloc(a, one + strlen(e->two) + 1);
 	memcpy(text, e->one, one);
 	memcpy(text + one, e->two, strlen(e->two) + 1);
@@ -556,20 +556,19 @@ open_init(struct store_redis *s, const struct store_settings *from)
 	s->local = local_new();
 }
 
-static struct store *
-open_alone(const struct store_settings *from, struct err *e)
+static int
+open_alone(struct store_redis *s, const struct store_settings *from, struct err *e)
 {
 	struct store_settings alone = *from;
 	char file[4096];
 
-	if (from->file == NULL || *from->file == '\0') {
-		(void)err_set(e, ERR_INPUT, "store.file: has to be set");
-		return NULL;
-	}
+	if (from->file == NULL || *from->file == '\0')
+		return err_set(e, ERR_INPUT, "store.file: has to be set");
 	(void)snprintf(file, sizeof(file), "%s-local", from->file);
 	alone.type = "memory";
 	alone.file = file;
-	return store_memory_driver.open(&alone, e);
+	s->alone = store_memory_driver.open(&alone, e);
+	return s->alone == NULL ? -1 : 1;
 }
 
 static enum redis_kind
@@ -663,8 +662,7 @@ open_all(struct store_redis *s, const struct store_settings *from, struct err *e
 	sigset_t all, old;
 	int started;
 
-	s->alone = open_alone(from, e);
-	if (s->alone == NULL)
+	if (open_alone(s, from, e) != 1)
 		return -1;
 	mirror_read(s);
 	(void)store_kept(s->alone, "redis", alive_read, s, NULL);

@@ -44,7 +44,7 @@ struct waiting {
 	struct waiting *next;
 	struct store_request *r;
 	uint64_t deadline;
-	const char *generation;		/* what the sender's suspensions were looked up in */
+	char generation[STORE_REDIS_GENERATION];	/* what the sender's suspensions were looked up in */
 	struct packed_item *items;
 	struct packed_part *parts;
 	size_t n_parts;
@@ -743,14 +743,13 @@ judge_go(struct store_redis *s, struct waiting *w)
 
 /* Looks whether it is suspended by now, and what copy that was looked up in. True: it is. */
 static bool
-judge_look_again(struct store_redis *s, struct waiting *w, char generation[STORE_REDIS_GENERATION])
+judge_look_again(struct store_redis *s, struct waiting *w)
 {
 	struct book *b = store_redis_book(s);
 	bool any = b->n_suspensions > 0;
 
-	(void)str_copy(generation, STORE_REDIS_GENERATION, b->generation);
+	(void)str_copy(w->generation, sizeof(w->generation), b->generation);
 	book_unref(&b);
-	w->generation = generation;
 	if (!any || w->r->recheck == NULL || !w->r->recheck(w->r->cookie))
 		return false;
 	w->r->withdrawn = true;
@@ -769,22 +768,21 @@ judge_count(struct store_redis *s, const struct store_request *r)
 static int
 judge_shared(struct store_redis *s, struct waiting *w)
 {
-	char generation[STORE_REDIS_GENERATION];
 	unsigned round;
 
 	for (round = 0; round < JUDGE_ROUNDS; round++) {
-		if (judge_look_again(s, w, generation))
+		if (judge_look_again(s, w))
 			return 1;
 		/* Never compared with Redis' yet. */
-		if (*generation == '\0') {
-			if (store_redis_sync(s, generation, w->deadline, &w->why) != 1)
+		if (*w->generation == '\0') {
+			if (store_redis_sync(s, w->generation, w->deadline, &w->why) != 1)
 				return 0;
 			continue;
 		}
 		judge_go(s, w);
 		if (w->state != JUDGE_OLD)
 			return w->state == JUDGE_DONE;
-		if (store_redis_sync(s, generation, w->deadline, &w->why) != 1)
+		if (store_redis_sync(s, w->generation, w->deadline, &w->why) != 1)
 			return 0;
 	}
 	return 0;
