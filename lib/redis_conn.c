@@ -439,7 +439,7 @@ redis_conn_adopt(int take_fd)
 	c->reader = redisReaderCreateWithFunctions(&reply_functions);
 	if (c->reader == NULL)
 		abort();
-	(void)redisReaderSetPrivdata(c->reader, c);
+	c->reader->privdata = c;
 	return c;
 }
 
