@@ -92,7 +92,17 @@ struct conf {
 	const char *tag_header;		/* "X-Gatepost-Tag" */
 	const char *slow_header;	/* "X-Gatepost-Lane" */
 	struct { const char *facility, *socket, *level; } log;
-	struct { const char *type, *file; uint64_t memory, budget; } store;
+	struct {
+		const char *type, *file;
+		uint64_t memory, budget;
+		/* redis */
+		struct conf_strings servers;
+		const char *topology;		/* "single", "sentinel", "cluster" */
+		const char *master, *user, *password_file, *sentinel_user, *sentinel_password_file;
+		unsigned database;
+		const char *prefix;
+		unsigned connections, relays_least;
+	} store;
 	struct {			/* "" = none */
 		const char *accounts, *networks, *users, *domains, *customers, *also, *mailers;
 	} tables;

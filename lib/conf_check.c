@@ -186,6 +186,25 @@ check_limits(struct conf_reader *r, const struct conf *c)
 			    "\"%s\" never applies without mailers.signatures", c->limits[i].name);
 }
 
+static void
+check_store(struct conf_reader *r, const struct conf *c)
+{
+	bool redis = strcmp(c->store.type, "redis") == 0;
+
+	if (redis && c->store.servers.n == 0)
+		conf_problem_at(r, check_place(r, "store.servers"), "store.servers",
+		    "missing; allowed: where Redis is, such as [ \"inet:6379@192.0.2.1\" ]");
+	if (redis && strcmp(c->store.topology, "single") == 0 && c->store.servers.n > 1)
+		conf_problem_at(r, check_place(r, "store.servers"), "store.servers",
+		    "several; allowed: one, or store.topology = \"sentinel\" or \"cluster\"");
+	if (redis && strcmp(c->store.topology, "cluster") == 0 && c->store.database != 0)
+		conf_problem_at(r, check_place(r, "store.database"), "store.database",
+		    "a Cluster has no databases; allowed: 0");
+	if (!redis && c->store.servers.n > 0)
+		conf_warn_at(r, check_place(r, "store.servers"), "store.servers",
+		    "has no effect without store.type = \"redis\"");
+}
+
 void
 conf_check(struct conf_reader *r, struct conf *c)
 {
@@ -197,4 +216,5 @@ conf_check(struct conf_reader *r, struct conf *c)
 	check_plans(r, c);
 	check_mailer_plans(r, c);
 	check_limits(r, c);
+	check_store(r, c);
 }

@@ -174,14 +174,15 @@ bool conf_word_parse(const struct conf_word *words, const char *text, int *value
 
 conf_text_check conf_check_listen, conf_check_socket, conf_check_octal, conf_check_account, conf_check_allow,
     conf_check_relay, conf_check_header, conf_check_header_or_none, conf_check_facility,
-    conf_check_path, conf_check_path_or_none, conf_check_store, conf_check_table, conf_check_network,
+    conf_check_path, conf_check_path_or_none, conf_check_store, conf_check_server,
+    conf_check_master, conf_check_redis_user, conf_check_prefix, conf_check_table, conf_check_network,
     conf_check_domain, conf_check_source, conf_check_name, conf_check_name_or_none, conf_check_mailer,
     conf_check_when;
 bool conf_name_ok(const char *text);
 
 extern const struct conf_word conf_words_action[], conf_words_unidentified[], conf_words_forged[],
-    conf_words_limit_action[], conf_words_mode[], conf_words_form[], conf_words_first_seen[],
-    conf_words_per[], conf_words_count[], conf_words_sender[], conf_words_level[];
+    conf_words_limit_action[], conf_words_mode[], conf_words_form[], conf_words_topology[],
+    conf_words_first_seen[], conf_words_per[], conf_words_count[], conf_words_sender[], conf_words_level[];
 
 /* ---- conf_check.c ---- */
 

@@ -36,6 +36,7 @@
 #define HEADER "a header name of your own, such as X-Example"
 #define NETWORKS "addresses and prefixes such as 192.0.2.0/24"
 #define TABLE "TYPE:/absolute/path such as file:/etc/gatepost/NAME, or \"\" for none"
+#define SERVERS "unix:/absolute/path, inet:PORT@HOST or inet6:PORT@HOST"
 #define KINDS "bulk, webshell, desktop, library, newsletter, list, crm; with " ACTIONS
 
 #define PLAN_KINDS "a group of at most 32 plans: { NAME = { bulk = \"accept\"; ... }; ... }"
@@ -93,7 +94,7 @@ static const struct conf_rule main_rules[] = {
 	    "least important lines to log"),
 	    .type = &conf_type_choice, .at = AT(log.level), .words = conf_words_level },
 
-	TEXT_ROW("store.type", store.type, "text", "\"memory\"", "memory", FIXED,
+	TEXT_ROW("store.type", store.type, "text", "\"memory\"", "memory or redis", FIXED,
 	    "where windows and suspensions are kept",
 	    conf_check_store),
 	TEXT_ROW("store.file", store.file, "path", "\"/var/lib/gatepost/state.db\"", "an absolute path",
@@ -105,6 +106,38 @@ static const struct conf_rule main_rules[] = {
 	{ ROW("store.budget", "duration", "\"50ms\"", "a time from 1ms to 10s", RELOAD,
 	    "longest that a message waits for the store"),
 	    .type = &conf_type_duration, .at = AT(store.budget), .least = 1, .most = 10 * SECOND },
+	{ ROW("store.servers", "list", "[ ]", SERVERS, FIXED,
+	    "redis: the server; the Sentinels; some nodes of the Cluster"),
+	    .type = &conf_type_texts, .at = AT(store.servers), .least = 0, .most = 32,
+	    .check = conf_check_server },
+	{ ROW("store.topology", "word", "\"single\"", "single, sentinel or cluster", FIXED,
+	    "redis: what store.servers are"),
+	    .type = &conf_type_choice, .at = AT(store.topology), .words = conf_words_topology },
+	TEXT_ROW("store.master", store.master, "text", "\"gatepost\"", "letters, digits and ._-", FIXED,
+	    "sentinel: name of the master", conf_check_master),
+	TEXT_ROW("store.user", store.user, "text", "\"\"",
+	    "an ACL user of Redis, or \"\" for its default user",
+	    FIXED, "redis: who we are", conf_check_redis_user),
+	TEXT_ROW("store.password_file", store.password_file, "path", "\"\"",
+	    "an absolute path, or \"\" for none",
+	    FIXED, "redis: file whose first line is the password", conf_check_path_or_none),
+	TEXT_ROW("store.sentinel_user", store.sentinel_user, "text", "\"\"",
+	    "an ACL user of the Sentinels, or \"\"", FIXED, "sentinel: who we are there",
+	    conf_check_redis_user),
+	TEXT_ROW("store.sentinel_password_file", store.sentinel_password_file, "path", "\"\"",
+	    "an absolute path, or \"\" for none", FIXED,
+	    "sentinel: file whose first line is the Sentinels' password", conf_check_path_or_none),
+	{ ROW("store.database", "number", "0", "0 to 1023", FIXED, "redis: number of the database"),
+	    .type = &conf_type_number, .at = AT(store.database), .least = 0, .most = 1023 },
+	TEXT_ROW("store.prefix", store.prefix, "text", "\"gatepost\"", "1 to 40 letters, digits and ._:-",
+	    FIXED,
+	    "redis: what the names of all keys begin with", conf_check_prefix),
+	{ ROW("store.connections", "number", "4", "1 to 32", FIXED,
+	    "redis: connections to each server for messages"),
+	    .type = &conf_type_number, .at = AT(store.connections), .least = 1, .most = 32 },
+	{ ROW("store.relays_least", "number", "1", "1 to 1000", FIXED,
+	    "redis: relays that share, at least; by so many are ceilings divided when it does not answer"),
+	    .type = &conf_type_number, .at = AT(store.relays_least), .least = 1, .most = 1000 },
 
 	TABLE_ROW("tables.accounts", tables.accounts, "login -> customer"),
 	TABLE_ROW("tables.networks", tables.networks, "client address -> customer"),

@@ -14,6 +14,7 @@
 #include "lib/log.h"
 #include "lib/mail.h"
 #include "lib/net.h"
+#include "lib/redis.h"
 #include "lib/store.h"
 #include "lib/table.h"
 #include "lib/banned.h"
@@ -36,6 +37,8 @@ const struct conf_word conf_words_limit_action[] = {
 const struct conf_word conf_words_mode[] = { { "enforce", CONF_ENFORCE }, { "monitor", CONF_MONITOR },
 	{ NULL, 0 } };
 const struct conf_word conf_words_form[] = { { "plain", CONF_FORM_PLAIN }, { "off", CONF_FORM_OFF },
+	{ NULL, 0 } };
+const struct conf_word conf_words_topology[] = { { "single", 0 }, { "sentinel", 1 }, { "cluster", 2 },
 	{ NULL, 0 } };
 const struct conf_word conf_words_first_seen[] = { { "alert", 1 }, { "off", 0 }, { NULL, 0 } };
 const struct conf_word conf_words_per[] = {
@@ -329,6 +332,38 @@ bool
 conf_check_store(const char *text, struct str *why)
 {
 	return word_listed(store_types(), text) || word_refuse(why, "is not built in");
+}
+
+bool
+conf_check_server(const char *text, struct str *why)
+{
+	struct err e;
+
+	if (redis_address_check(text, &e) == 1)
+		return true;
+	str_cat(why, e.text);
+	return false;
+}
+
+bool
+conf_check_master(const char *text, struct str *why)
+{
+	return word_only(text, WORD_LOWER WORD_UPPER WORD_DIGITS "._-", 64) ||
+	    word_refuse(why, "is no name of a master");
+}
+
+bool
+conf_check_redis_user(const char *text, struct str *why)
+{
+	return *text == '\0' || word_graphic(text, 64) || word_refuse(why, "is no user of Redis");
+}
+
+/* A brace would change the slot of all keys; * and ? are patterns. */
+bool
+conf_check_prefix(const char *text, struct str *why)
+{
+	return word_only(text, WORD_LOWER WORD_UPPER WORD_DIGITS "._:-", 40) ||
+	    word_refuse(why, "is no prefix of keys");
 }
 
 bool

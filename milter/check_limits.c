@@ -525,6 +525,15 @@ ask_known(struct message *m)
 	return CHECK_DONE;
 }
 
+/* The store asks when what people decided has changed since the suspension check looked. */
+static bool
+suspended_now(void *cookie)
+{
+	struct message *m = cookie;
+
+	return !m->dry && check_suspension_again(m);
+}
+
 static enum check_answer
 judge(struct message *m, struct err *e)
 {
@@ -540,11 +549,15 @@ judge(struct message *m, struct err *e)
 	r->message = digest_text(&m->facts);
 	r->warn_at = c->alerts.warn_at;
 	r->dry = m->dry;
+	r->recheck = suspended_now;
+	r->cookie = m;
 	m->judged = r;
 	if (r->n == 0)
 		return CHECK_DONE;
 	if (store_judge(m->services->store, r, clock_deadline(c->store.budget), e) < 0)
 		return CHECK_UNSURE;
+	if (r->withdrawn)
+		return CHECK_DONE;
 	read_answers(&q, r);
 	return CHECK_DONE;
 }
