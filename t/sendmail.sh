@@ -103,6 +103,7 @@ sendmail_make() {
 		cat <<-END
 		define(\`MSP_QUEUE_DIR', \`$s_dir/clientqueue')
 		define(\`confPID_FILE', \`$s_dir/log/submit.pid')
+		define(\`confRUN_AS_USER', \`$s_owner:$s_owner')
 		define(\`RELAY_MAILER_ARGS', \`TCP \$h $s_port')
 		FEATURE(\`msp', \`[127.0.0.1]')
 		END
