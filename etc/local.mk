@@ -2,4 +2,6 @@
 # Copyright (c) 2026 the Gatepost authors
 
 gatepostdir = $(sysconfdir)/gatepost
-dist_gatepost_DATA = etc/gatepost.conf etc/signatures.conf etc/accounts etc/networks etc/domains etc/customers etc/also
+dist_gatepost_DATA = etc/gatepost.conf etc/signatures.conf etc/accounts etc/networks etc/domains etc/customers etc/also etc/mailers
+gatepostsignaturesdir = $(gatepostdir)/signatures.d
+dist_gatepostsignatures_DATA = etc/signatures.d/README

@@ -35,6 +35,10 @@ bool conf_action_parse(const char *text, enum conf_action *to);
 
 struct conf_strings { size_t n; const char **at; };
 
+/* A kind of mailer, or a trait, and what is done about it. */
+struct conf_mailer_action { const char *kind; enum conf_action action; };
+struct conf_mailer_plan { const char *plan; struct conf_mailer_action *actions; size_t n_actions; };
+
 enum conf_per { CONF_PER_CUSTOMER, CONF_PER_ACCOUNT, CONF_PER_CLIENT, CONF_PER_SUBMITTER,
 	CONF_PER_RETURN_PATH, CONF_PER_RECIPIENT_DOMAIN, CONF_PER_MAILER, CONF_PER_EVERYONE };
 /* "customer" "account" "client" "submitter" "return-path" "recipient-domain" "mailer" "everyone" */
@@ -90,7 +94,7 @@ struct conf {
 	struct { const char *facility, *socket, *level; } log;
 	struct { const char *type, *file; uint64_t memory, budget; } store;
 	struct {			/* "" = none */
-		const char *accounts, *networks, *users, *domains, *customers, *also;
+		const char *accounts, *networks, *users, *domains, *customers, *also, *mailers;
 	} tables;
 	struct {
 		bool login, network;	/* sources, in their order */
@@ -116,10 +120,17 @@ struct conf {
 	struct { struct conf_strings trusted; const char *header; bool remove; } submitter;
 	struct {
 		const char *signatures;		/* "" = off */
+		const char *directory;		/* the operator's own signatures; "" = none */
 		const char *header;		/* "" = none */
 		bool first_seen_alert;		/* first_seen = "alert" | "off" */
-		struct { const char *kind; enum conf_action action; } *actions;
+		struct conf_mailer_action *actions;
 		size_t n_actions;
+		struct conf_mailer_plan *plans;	/* what is done otherwise under a plan */
+		size_t n_plans;
+		struct conf_mailer_action *traits;	/* kind: the trait */
+		size_t n_traits;
+		unsigned volume;		/* recipients that make a message bulk; 0 = none do */
+		enum conf_action unsure;
 		enum conf_mode mode;
 	} mailers;
 	struct conf_limit *limits;

@@ -160,6 +160,18 @@ check_listen(struct conf_reader *r, const struct conf *c)
 		    "\"%s\" lets every local user speak for the MTA", c->listen_mode);
 }
 
+/* A plan that is mistyped would leave its customers under the strict rule in silence. */
+static void
+check_mailer_plans(struct conf_reader *r, const struct conf *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->mailers.n_plans; i++)
+		if (conf_plan_find(c, c->mailers.plans[i].plan) == NULL)
+			conf_problem_at(r, check_place(r, "mailers.plans"), "mailers.plans",
+			    "\"%s\" is no plan; allowed: names of plans", c->mailers.plans[i].plan);
+}
+
 static void
 check_limits(struct conf_reader *r, const struct conf *c)
 {
@@ -183,5 +195,6 @@ conf_check(struct conf_reader *r, struct conf *c)
 	check_ownership(r, c);
 	check_headers(r, c);
 	check_plans(r, c);
+	check_mailer_plans(r, c);
 	check_limits(r, c);
 }

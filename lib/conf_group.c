@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the Gatepost authors */
 /*
  * conf_group - the settings that are more than a value: limits, plans, escalations,
- * and the actions of mailers.
+ * and what is done about mailers.
  *
  * The members of a limit or an escalation are rows of a table of their own, so that an unknown
  * member, a wrong type and a default are treated as everywhere. What one limit can get wrong by
@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lib/signature.h"
+#include "lib/trait.h"
 #include "lib/banned.h"
 
 /* ---- ceilings ------------------------------------------------------------------- */
@@ -404,24 +405,25 @@ plans_write(struct str *to, const struct conf_rule *u, const void *field)
 
 const struct conf_type conf_type_plans = { plans_read, plans_write };
 
+/* ---- what is done about mailers --------------------------------------------------------- */
+
+/* `{ NAME = "ACTION"; ... }` with names of which known() speaks; the others are told as wrong. */
 static void
-actions_read(struct conf_reader *r, const struct conf_rule *u, const struct conf_node *n, void *field)
+list_read(struct conf_reader *r, const struct conf_rule *u, const struct conf_node *n,
+    bool (*known)(const char *name), const char *wrong, struct conf_mailer_action **to, size_t *count)
 {
-	struct conf *c = field;
 	const struct conf_node *k;
 	char space[160];
 	struct str found;
 	size_t i;
 	int v;
 
-	if (!is_group(r, u, n))
-		return;
-	c->mailers.actions = arena_zalloc(r->keep, n->n * sizeof(*c->mailers.actions));
-	c->mailers.n_actions = 0;
+	*to = arena_zalloc(r->keep, n->n * sizeof(**to));
+	*count = 0;
 	for (i = 0; i < n->n; i++) {
 		k = &n->child[i];
-		if (!signature_kind_known(k->name)) {
-			conf_problem(r, k, "is no kind of mailer; allowed: %s", u->row.allowed);
+		if (!known(k->name)) {
+			conf_problem(r, k, "%s; allowed: %s", wrong, u->row.allowed);
 			continue;
 		}
 		if (k->kind != CONF_NODE_TEXT || !conf_word_parse(conf_words_action, k->text, &v)) {
@@ -431,23 +433,98 @@ actions_read(struct conf_reader *r, const struct conf_rule *u, const struct conf
 			    "%s is no action; allowed: accept, tag, slow, hold, defer or reject", space);
 			continue;
 		}
-		c->mailers.actions[c->mailers.n_actions].kind = arena_strdup(r->keep, k->name);
-		c->mailers.actions[c->mailers.n_actions++].action = (enum conf_action)v;
+		(*to)[*count].kind = arena_strdup(r->keep, k->name);
+		(*to)[(*count)++].action = (enum conf_action)v;
 	}
+}
+
+static void
+list_write(struct str *to, const struct conf_mailer_action *list, size_t n)
+{
+	size_t i;
+
+	str_cat(to, "{ ");
+	for (i = 0; i < n; i++)
+		str_catf(to, "%s = \"%s\"; ", list[i].kind, conf_action_text(list[i].action));
+	str_cat(to, "}");
+}
+
+static void
+actions_read(struct conf_reader *r, const struct conf_rule *u, const struct conf_node *n, void *field)
+{
+	struct conf *c = field;
+
+	if (is_group(r, u, n))
+		list_read(r, u, n, signature_kind_known, "is no kind of mailer", &c->mailers.actions,
+		    &c->mailers.n_actions);
 }
 
 static void
 actions_write(struct str *to, const struct conf_rule *u, const void *field)
 {
 	const struct conf *c = field;
+
+	(void)u;
+	list_write(to, c->mailers.actions, c->mailers.n_actions);
+}
+
+const struct conf_type conf_type_actions = { actions_read, actions_write };
+
+static void
+traits_read(struct conf_reader *r, const struct conf_rule *u, const struct conf_node *n, void *field)
+{
+	struct conf *c = field;
+
+	if (is_group(r, u, n))
+		list_read(r, u, n, trait_known, "is no trait", &c->mailers.traits, &c->mailers.n_traits);
+}
+
+static void
+traits_write(struct str *to, const struct conf_rule *u, const void *field)
+{
+	const struct conf *c = field;
+
+	(void)u;
+	list_write(to, c->mailers.traits, c->mailers.n_traits);
+}
+
+const struct conf_type conf_type_traits = { traits_read, traits_write };
+
+/* That the plans exist is conf_check.c's business. */
+static void
+mailer_plans_read(struct conf_reader *r, const struct conf_rule *u, const struct conf_node *n, void *field)
+{
+	struct conf *c = field;
+	struct conf_mailer_plan *p;
+	size_t i;
+
+	if (!is_group(r, u, n))
+		return;
+	c->mailers.plans = arena_zalloc(r->keep, n->n * sizeof(*c->mailers.plans));
+	c->mailers.n_plans = n->n;
+	for (i = 0; i < n->n; i++) {
+		p = &c->mailers.plans[i];
+		p->plan = arena_strdup(r->keep, n->child[i].name);
+		if (is_group(r, u, &n->child[i]))
+			list_read(r, u, &n->child[i], signature_kind_known, "is no kind of mailer", &p->actions,
+			    &p->n_actions);
+	}
+}
+
+static void
+mailer_plans_write(struct str *to, const struct conf_rule *u, const void *field)
+{
+	const struct conf *c = field;
 	size_t i;
 
 	(void)u;
 	str_cat(to, "{ ");
-	for (i = 0; i < c->mailers.n_actions; i++)
-		str_catf(to, "%s = \"%s\"; ", c->mailers.actions[i].kind,
-		    conf_action_text(c->mailers.actions[i].action));
+	for (i = 0; i < c->mailers.n_plans; i++) {
+		str_catf(to, "%s = ", c->mailers.plans[i].plan);
+		list_write(to, c->mailers.plans[i].actions, c->mailers.plans[i].n_actions);
+		str_cat(to, "; ");
+	}
 	str_cat(to, "}");
 }
 
-const struct conf_type conf_type_actions = { actions_read, actions_write };
+const struct conf_type conf_type_mailer_plans = { mailer_plans_read, mailer_plans_write };

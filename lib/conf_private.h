@@ -155,8 +155,8 @@ void conf_found(const struct conf_node *n, struct str *to);
 extern const struct conf_type conf_type_text, conf_type_texts, conf_type_bool, conf_type_number,
     conf_type_duration, conf_type_size, conf_type_word, conf_type_word_bool, conf_type_choice;
 /* conf_group.c */
-extern const struct conf_type conf_type_actions, conf_type_plans, conf_type_limits, conf_type_escalate,
-    conf_type_per, conf_type_ceilings, conf_type_limit_action, conf_type_suspend;
+extern const struct conf_type conf_type_actions, conf_type_mailer_plans, conf_type_traits, conf_type_plans,
+    conf_type_limits, conf_type_escalate, conf_type_per, conf_type_ceilings, conf_type_limit_action, conf_type_suspend;
 
 /* Tells `PATH: FOUND WRONG; allowed: ...` with the row's own words for what is allowed. */
 void conf_refuse(struct conf_reader *r, const struct conf_rule *u, const struct conf_node *n,

@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+#include "lib/trait.h"
+
 #include "lib/banned.h"
 
 #define FIXED false
@@ -35,6 +37,10 @@
 #define NETWORKS "addresses and prefixes such as 192.0.2.0/24"
 #define TABLE "TYPE:/absolute/path such as file:/etc/gatepost/NAME, or \"\" for none"
 #define KINDS "bulk, webshell, desktop, library, newsletter, list, crm; with " ACTIONS
+
+#define PLAN_KINDS "a group of at most 32 plans: { NAME = { bulk = \"accept\"; ... }; ... }"
+#define TRAIT_NAMES "no-list-unsubscribe, no-one-click, precedence, campaign, no-message-id, no-date, script-path, " \
+	"eval; with " ACTIONS
 
 #define MODE_ROW(path, field, help) \
 	{ ROW(path, "word", "\"enforce\"", MODES, RELOAD, help), .type = &conf_type_word, .at = AT(field), \
@@ -106,6 +112,7 @@ static const struct conf_rule main_rules[] = {
 	TABLE_ROW("tables.domains", tables.domains, "domain, .sub.domain or address -> customer"),
 	TABLE_ROW("tables.customers", tables.customers, "customer -> plan=... since=... name=\"...\""),
 	TABLE_ROW("tables.also", tables.also, "customer or account -> foreign addresses it may use as well"),
+	TABLE_ROW("tables.mailers", tables.mailers, "customer or account -> mailers that it may use"),
 
 	{ ROW("identity.sources", "list", "[ \"login\", \"network\" ]", "login, network", RELOAD,
 	    "how a sender is known; the first that knows wins"),
@@ -172,6 +179,9 @@ static const struct conf_rule main_rules[] = {
 	TEXT_ROW("mailers.signatures", mailers.signatures, "path", "\"/etc/gatepost/signatures.conf\"",
 	    "an absolute path, or \"\" to look for no mailers", RELOAD, "what mailing software looks like",
 	    conf_check_path_or_none),
+	TEXT_ROW("mailers.directory", mailers.directory, "path", "\"/etc/gatepost/signatures.d\"",
+	    "an absolute path, or \"\" for none", RELOAD, "directory of signatures of one's own, NAME.conf",
+	    conf_check_path_or_none),
 	TEXT_ROW("mailers.header", mailers.header, "header", "\"X-Bulk-Mailer\"", HEADER ", or \"\" for none",
 	    RELOAD, "header that names the software", conf_check_header_or_none),
 	{ ROW("mailers.first_seen", "word", "\"alert\"", "alert or off", RELOAD,
@@ -181,7 +191,17 @@ static const struct conf_rule main_rules[] = {
 	{ ROW("mailers.actions", "group", "{ bulk = \"tag\"; webshell = \"hold\"; }", KINDS, RELOAD,
 	    "action for each kind of mailer; kinds not named are accepted"),
 	    .type = &conf_type_actions, .at = 0, .most = 32 },
-	MODE_ROW("mailers.mode", mailers.mode, "monitor: what mailers.actions says is only told"),
+	{ ROW("mailers.plans", "group", "{ }", PLAN_KINDS, RELOAD,
+	    "actions that differ from these under a plan"),
+	    .type = &conf_type_mailer_plans, .at = 0, .most = 32 },
+	{ ROW("mailers.traits", "group", "{ }", TRAIT_NAMES, RELOAD,
+	    "action for each trait; traits not named are only noted"),
+	    .type = &conf_type_traits, .at = 0, .most = TRAITS },
+	{ ROW("mailers.volume", "number", "50", "1 to 50000 recipients; 0 = off", RELOAD,
+	    "recipients from which a message counts as bulk"),
+	    .type = &conf_type_number, .at = AT(mailers.volume), .least = 0, .most = 50000 },
+	ACTION_ROW("mailers.unsure", mailers.unsure, "\"defer\"", "action when tables.mailers cannot answer"),
+	MODE_ROW("mailers.mode", mailers.mode, "monitor: what is to be done about mailers is only told"),
 
 	{ EXAMPLE("limits", "list", "( )",
 	    "a list of at most 64 groups: ( { name = ...; per = ...; ... }, ... )", RELOAD,
@@ -228,8 +248,8 @@ static const struct conf_rule limit_rules[] = {
 	    "1 to 4 of customer, account, client, submitter, return-path, recipient-domain, mailer, everyone",
 	    RELOAD, "whose units are counted together"),
 	    .type = &conf_type_per, .at = 0, .words = conf_words_per },
-	{ ROW("limits[].when.mailer", "list", "[]", "kinds or names of mailers", RELOAD,
-	    "only messages of these mailers"),
+	{ ROW("limits[].when.mailer", "list", "[]", "kinds or names of mailers, or traits", RELOAD,
+	    "only messages of these mailers, or with these traits"),
 	    .type = &conf_type_texts, .at = AT(when_mailer), .least = 0, .most = 64,
 	    .check = conf_check_mailer },
 	{ ROW("limits[].when.sender", "word", "\"any\"", "any, null or not-null", RELOAD,

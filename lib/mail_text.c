@@ -16,6 +16,7 @@
  */
 #include "lib/mail_private.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,10 +256,31 @@ charset_find(const struct word *w)
 	const size_t n = (size_t)(w->charset_end - w->charset);
 
 	for (size_t i = 0; i < sizeof(charsets) / sizeof(charsets[0]); i++) {
-		if (strlen(charsets[i].name) == n && strncasecmp(charsets[i].name, w->charset, n) == 0)
+		const char *name = charsets[i].name;
+
+		if (name[0] == (w->charset[0] | 0x20) && strncasecmp(name, w->charset, n) == 0 && name[n] == '\0')
 			return charsets[i].iconv == NULL ? CHARSET_BYTES : (int)i;
 	}
 	return CHARSET_UNKNOWN;
+}
+
+/*
+ * A converter. glibc loads a character set's module for the first and unloads it some time after the last:
+ * 40 us each time, and a header can name sixty character sets over and over. So one of each stays open for
+ * the life of the process, unused, and opening another costs less than 1 us.
+ */
+static iconv_t
+open_converter(int charset)
+{
+	static _Atomic(iconv_t) kept[MAIL_TEXT_CHARSETS];	/* NULL = none yet */
+	iconv_t none = NULL, first;
+
+	if (atomic_load_explicit(&kept[charset], memory_order_acquire) == NULL) {
+		first = iconv_open("UTF-8", charsets[charset].iconv);
+		if (first != (iconv_t)-1 && !atomic_compare_exchange_strong(&kept[charset], &none, first))
+			(void)iconv_close(first);	/* another thread was first */
+	}
+	return iconv_open("UTF-8", charsets[charset].iconv);
 }
 
 /* Turns what stands in t from the offset on into UTF-8, or leaves it when it is not of that character set. */
@@ -273,7 +295,7 @@ convert(struct mail_text *t, size_t from, int charset)
 	if (charset < 0 || in_left == 0)
 		return;
 	if (t->open[charset] == NULL)
-		t->open[charset] = iconv_open("UTF-8", charsets[charset].iconv);
+		t->open[charset] = open_converter(charset);
 	c = t->open[charset];
 	if (c == (iconv_t)-1)
 		return;

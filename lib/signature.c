@@ -4,8 +4,9 @@
  * signature - compares the header of one message with a set of signatures.
  *
  * Three steps. The fields that any signature mentions are sorted by name; nothing is decoded yet. Then
- * each test that hangs on a name present is tried against its fields, which are decoded when
- * a test first reads them. Last, the signatures whose tests held are looked at.
+ * the tests that hang on a name present are tried against its fields, which are decoded when
+ * a test first reads them. Last, the signatures whose tests held are looked at. The start of the body, when
+ * a signature asks for it, is one more field.
  *
  * Whoever writes the header is an adversary, so all of it is bounded: fields, bytes, what patterns may
  * read, how often one may run into its limit. What is past a bound counts as not there, and the field
@@ -18,6 +19,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/signature_private.h"
 #include "lib/str.h"
@@ -40,7 +42,9 @@ struct field {
 	size_t position;		/* in the message */
 	const char *text;		/* NULL until a test reads it */
 	char *lower;			/* NULL until a test without case reads it */
+	uint64_t *pairs;		/* NULL until a test asks: the pairs of letters that it holds */
 	size_t length;
+	unsigned first_name;		/* of the names that it stands for */
 };
 
 /* A field under one of the names it stands for. */
@@ -55,14 +59,17 @@ struct matching {
 	struct arena *scratch;
 	struct pattern_work *work;
 	struct field *fields;
-	size_t n_fields, fields_space;
+	size_t n_fields, fields_space;	/* one more place is kept for the body */
 	struct node *nodes;
 	size_t n_nodes, nodes_space;
 	uint16_t *first, *last;		/* nodes of each name, NO_FIELD when there is none */
 	uint16_t *same;			/* how many of each name */
-	unsigned *present;		/* names that have nodes */
+	uint16_t *read;			/* bytes read of each name */
+	uint16_t *present;		/* names that have nodes */
 	size_t n_present;
 	uint16_t *hit;			/* for each test the field that made it hold, plus 1; 0 = none */
+	uint16_t *held;			/* tests that hold */
+	size_t n_held;
 	size_t text_left, scan_left;
 	unsigned given_up;
 	bool flood;
@@ -132,132 +139,10 @@ signature_slow(struct signature_set *s, struct err *e)
 		(void)err_set(e, ERR_FULL,
 		    "signature %s: a pattern ran into its limit and counts as no match: %s",
 		    s->tests[i].owner, s->tests[i].text);
-		(void)err_at(e, s->file, s->tests[i].line);
+		(void)err_at(e, s->tests[i].file, s->tests[i].line);
 		return 1;
 	}
 	return 0;
-}
-
-/* ---- the index ------------------------------------------------------------------ */
-
-/* Fields in which a program says what it is. Those who are recognised by one move to the other. */
-static const char *const signature_mailer_fields[] = { "x-mailer", "user-agent" };
-
-uint64_t
-signature_hash(const char *text, size_t n)
-{
-	uint64_t h = UINT64_C(14695981039346656037);
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		h = (h ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
-	return h ^ h >> 32;	/* the index takes the low bits */
-}
-
-static struct signature_slot *
-signature_slot(const struct signature_set *s, const char *text, uint64_t hash)
-{
-	size_t i = hash & (s->n_slots - 1);
-
-	while (s->slots[i].n > 0 && (s->slots[i].hash != hash || strcmp(s->slots[i].text, text) != 0))
-		i = (i + 1) & (s->n_slots - 1);
-	return &s->slots[i];
-}
-
-static void
-signature_slot_add(struct signature_set *s, const char *text, unsigned name)
-{
-	const uint64_t hash = signature_hash(text, strlen(text));
-	struct signature_slot *slot = signature_slot(s, text, hash);
-
-	slot->text = text;
-	slot->hash = hash;
-	slot->names[slot->n++] = name;
-}
-
-void
-signature_index(struct signature_set *s)
-{
-	size_t i, k;
-
-	s->flood = -1;
-	for (s->n_slots = 16; s->n_slots < 2 * (s->n_names + 2); s->n_slots *= 2)
-		;
-	s->slots = arena_zalloc(s->memory, s->n_slots * sizeof(*s->slots));
-	s->wild = arena_alloc(s->memory, (s->n_names + 1) * sizeof(*s->wild));
-	for (i = 0; i < s->n_names; i++) {
-		if (s->names[i].wild)
-			s->wild[s->n_wild++] = (unsigned)i;
-		else if (strcmp(s->names[i].text, "@flood") == 0)
-			s->flood = (int)i;
-		else if (strcmp(s->names[i].text, "@mailer") == 0)
-			for (k = 0; k < 2; k++)
-				signature_slot_add(s, signature_mailer_fields[k], (unsigned)i);
-		else
-			signature_slot_add(s, s->names[i].text, (unsigned)i);
-	}
-}
-
-/* Compares with "x-*-campaign-uid"; at most two '*' (signature_file.c), so this is short. */
-static bool
-signature_wild(const char *pattern, const char *name)
-{
-	const char *star = NULL, *retry = NULL;
-
-	while (*name != '\0') {
-		if (*pattern == '*') {
-			star = ++pattern;
-			retry = name;
-		} else if (*pattern == *name) {
-			pattern++;
-			name++;
-		} else if (star != NULL) {
-			pattern = star;
-			name = ++retry;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return *pattern == '\0';
-}
-
-/* A field name in lower case, without the blanks that obsolete syntax allows before the colon (RFC 5322 4.5).
- * Returns its length, 0 when it is none that a signature can name. */
-static size_t
-signature_lower_name(const char *name, char to[SIGNATURE_FIELD_NAME_MAX + 1])
-{
-	size_t n = 0;
-
-	while (*name == ' ' || *name == '\t')
-		name++;
-	for (; name[n] != '\0'; n++) {
-		if (n == SIGNATURE_FIELD_NAME_MAX)
-			return 0;
-		to[n] = name[n];
-	}
-	while (n > 0 && (to[n - 1] == ' ' || to[n - 1] == '\t'))
-		n--;
-	to[n] = '\0';
-	(void)str_lower(to);
-	return n;
-}
-
-bool
-signature_wants(const struct signature_set *s, const char *name)
-{
-	char lower[SIGNATURE_FIELD_NAME_MAX + 1];
-	size_t n, i;
-
-	if (s == NULL || (n = signature_lower_name(name, lower)) == 0)
-		return false;
-	if (signature_slot(s, lower, signature_hash(lower, n))->n > 0)
-		return true;
-	for (i = 0; i < s->n_wild; i++)
-		if (signature_wild(s->names[s->wild[i]].text, lower))
-			return true;
-	return false;
 }
 
 /* ---- step one: the fields, by name ------------------------------------------------ */
@@ -274,7 +159,7 @@ matching_add_node(struct matching *w, unsigned name, uint16_t field)
 	w->nodes[w->n_nodes++] = (struct node){ field, NO_FIELD };
 	if (w->same[name]++ == 0) {
 		w->first[name] = node;
-		w->present[w->n_present++] = name;
+		w->present[w->n_present++] = (uint16_t)name;
 	} else {
 		w->nodes[w->last[name]].next = node;
 	}
@@ -297,7 +182,7 @@ matching_add_field(struct matching *w, size_t position)
 	for (i = 0; i < slot->n; i++)
 		names[n++] = slot->names[i];
 	for (i = 0; i < s->n_wild; i++)
-		if (signature_wild(s->names[s->wild[i]].text, f->name))
+		if (signature_wild(&s->names[s->wild[i]], f->name, length))
 			names[n++] = s->wild[i];
 	if (n == 0)
 		return;
@@ -305,6 +190,8 @@ matching_add_field(struct matching *w, size_t position)
 	f->position = position;
 	f->text = NULL;
 	f->lower = NULL;
+	f->pairs = NULL;
+	f->first_name = names[0];
 	for (i = 0; i < n; i++)
 		matching_add_node(w, names[i], (uint16_t)w->n_fields);
 	w->n_fields++;
@@ -344,19 +231,25 @@ static void
 matching_read(struct matching *w, struct field *f)
 {
 	const char *value = f->header->value;
-	const size_t length = strnlen(value, SIGNATURE_VALUE_MAX + 1);
+	size_t length, cost;
+	bool room;
 
 	if (f->text != NULL)
 		return;
+	length = cost = strnlen(value, SIGNATURE_VALUE_MAX + 1);
 	if (length > SIGNATURE_VALUE_MAX && !matching_may_be_long(f->name))
 		w->flood = true;
-	if (length > w->text_left) {
+	room = length <= w->text_left && w->read[f->first_name] + length <= SIGNATURE_VALUES_MAX;
+	if (room && memmem(value, length, "=?", 2) != NULL)
+		cost *= 2;	/* decoding takes the most time */
+	if (!room || cost > w->text_left) {
 		w->flood = true;
 		f->text = "";
 		f->length = 0;
 		return;
 	}
-	w->text_left -= length;
+	w->text_left -= cost;
+	w->read[f->first_name] = (uint16_t)(w->read[f->first_name] + length);
 	f->text = signature_text(w->scratch, f->name, value, SIGNATURE_VALUE_MAX, &f->length);
 }
 
@@ -367,6 +260,12 @@ matching_lower(struct matching *w, struct field *f)
 	if (f->lower == NULL)
 		f->lower = str_lower(arena_strndup(w->scratch, f->text, f->length));
 	return f->lower;
+}
+
+static unsigned char
+matching_lower_byte(char c)
+{
+	return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
 /* Reading costs; false when the message has used up what it may cost. */
@@ -487,9 +386,48 @@ matching_twin(struct matching *w, struct field *f)
 	return false;
 }
 
+static const uint64_t *
+matching_pairs(struct matching *w, struct field *f)
+{
+	unsigned pair;
+	size_t i;
+
+	matching_read(w, f);
+	if (f->pairs != NULL)
+		return f->pairs;
+	f->pairs = arena_zalloc(w->scratch, SIGNATURE_PAIRS / 8);
+	for (i = 0; i + 1 < f->length; i++) {
+		pair = signature_pair(matching_lower_byte(f->text[i]), matching_lower_byte(f->text[i + 1]));
+		f->pairs[pair / 64] |= UINT64_C(1) << pair % 64;
+	}
+	return f->pairs;
+}
+
+/* False when the value lacks what every match of the test holds. Costs next to nothing where there are many
+ * tests and one value. */
+static bool
+matching_may_hold(struct matching *w, const struct signature_test *t, struct field *f)
+{
+	const uint64_t *pairs;
+	size_t i;
+
+	if (t->n_need == 0)
+		return true;
+	matching_read(w, f);
+	if (t->need_first)
+		return f->length >= t->n_need && strncasecmp(f->text, t->need, t->n_need) == 0;
+	pairs = matching_pairs(w, f);
+	for (i = 0; i < SIGNATURE_NEED_PAIRS; i++)
+		if ((pairs[t->pairs[i] / 64] & UINT64_C(1) << t->pairs[i] % 64) == 0)
+			return false;
+	return true;
+}
+
 static bool
 matching_holds(struct matching *w, const struct signature_test *t, struct field *f)
 {
+	if (!matching_may_hold(w, t, f))
+		return false;
 	switch (t->op) {
 	case SIGNATURE_PRESENT:
 		return true;
@@ -509,21 +447,62 @@ matching_holds(struct matching *w, const struct signature_test *t, struct field 
 }
 
 static void
-matching_try(struct matching *w, unsigned name)
+matching_try_test(struct matching *w, unsigned test, uint16_t field)
 {
-	const struct signature_name *n = &w->set->names[name];
-	const struct signature_test *t;
-	uint16_t node;
+	if (w->hit[test] != 0 || !matching_holds(w, &w->set->tests[test], &w->fields[field]))
+		return;
+	w->hit[test] = (uint16_t)(field + 1);
+	w->held[w->n_held++] = (uint16_t)test;
+}
+
+/* Tries the tests in a part of the name's list that have this key. */
+static void
+matching_try_key(struct matching *w, const struct signature_name *n, size_t low, size_t end, unsigned key,
+    uint16_t field)
+{
+	size_t high = end, middle;
+
+	while (low < high) {
+		middle = (low + high) / 2;
+		if (n->key[middle] < key)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < end && n->key[low] == key; low++)
+		matching_try_test(w, n->tests[low], field);
+}
+
+static void
+matching_try_field(struct matching *w, const struct signature_name *n, uint16_t field)
+{
+	struct field *f = &w->fields[field];
+	const uint64_t *pairs;
+	uint64_t both;
 	size_t i;
 
-	for (i = 0; i < n->n_tests; i++) {
-		t = &w->set->tests[n->tests[i]];
-		for (node = w->first[name]; node != NO_FIELD; node = w->nodes[node].next)
-			if (matching_holds(w, t, &w->fields[w->nodes[node].field])) {
-				w->hit[n->tests[i]] = (uint16_t)(w->nodes[node].field + 1);
-				break;
-			}
+	for (i = 0; i < n->n_free; i++)
+		matching_try_test(w, n->tests[i], field);
+	if (n->n_free < n->n_held) {
+		pairs = matching_pairs(w, f);
+		for (i = 0; i < SIGNATURE_PAIRS / 64; i++)
+			for (both = pairs[i] & n->pairs[i]; both != 0; both &= both - 1)
+				matching_try_key(w, n, n->n_free, n->n_held,
+				    (unsigned)(64 * i) + (unsigned)__builtin_ctzll(both), field);
 	}
+	if (n->n_held < n->n_tests) {
+		matching_read(w, f);
+		matching_try_key(w, n, n->n_held, n->n_tests, matching_lower_byte(*f->text), field);
+	}
+}
+
+static void
+matching_try(struct matching *w, unsigned name)
+{
+	uint16_t node;
+
+	for (node = w->first[name]; node != NO_FIELD; node = w->nodes[node].next)
+		matching_try_field(w, &w->set->names[name], w->nodes[node].field);
 }
 
 static void
@@ -537,9 +516,10 @@ matching_try_all(struct matching *w)
 	if (!w->flood || w->set->flood < 0)
 		return;
 	flood = &w->set->names[w->set->flood];
-	for (i = 0; i < flood->n_tests; i++)
-		if (w->set->tests[flood->tests[i]].op == SIGNATURE_PRESENT)
-			w->hit[flood->tests[i]] = NO_FIELD;	/* holds, by no field */
+	for (i = 0; i < flood->n_tests; i++) {
+		w->hit[flood->tests[i]] = NO_FIELD;	/* holds, by no field */
+		w->held[w->n_held++] = (uint16_t)flood->tests[i];
+	}
 }
 
 /* ---- step three: the signatures -------------------------------------------------------- */
@@ -604,33 +584,40 @@ matching_order(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* All signatures that hold, best first, into found; returns how many. */
+/* All signatures that hold, best first; returns how many. */
 static size_t
-matching_find(struct matching *w, const struct signature_entry **found)
+matching_find(struct matching *w, const struct signature_entry ***to)
 {
 	const struct signature_set *s = w->set;
 	unsigned char *seen = arena_zalloc(w->scratch, s->n_entries);
-	size_t n = 0, name, i, k;
+	const struct signature_entry **found;
 	const struct signature_test *t;
-	const struct signature_name *names;
+	size_t n = 0, most = 0, i, k;
 
-	/* The names that are there, and "@flood", which always is asked. */
-	for (name = 0; name <= w->n_present; name++) {
-		if (name == w->n_present && s->flood < 0)
-			break;
-		names = &s->names[name < w->n_present ? w->present[name] : (unsigned)s->flood];
-		for (i = 0; i < names->n_tests; i++) {
-			t = &s->tests[names->tests[i]];
-			for (k = 0; w->hit[names->tests[i]] != 0 && k < t->n_entries; k++) {
-				if (seen[t->entries[k]]++ == 0 &&
-				    matching_entry(w, &s->entries[t->entries[k]]))
-					found[n++] = &s->entries[t->entries[k]];
-				seen[t->entries[k]] = 1;
-			}
+	for (i = 0; i < w->n_held; i++)
+		most += s->tests[w->held[i]].n_entries;
+	*to = found = arena_alloc(w->scratch, (most + 1) * sizeof(*found));
+	for (i = 0; i < w->n_held; i++) {
+		t = &s->tests[w->held[i]];
+		for (k = 0; k < t->n_entries; k++) {
+			if (seen[t->entries[k]] == 0 && matching_entry(w, &s->entries[t->entries[k]]))
+				found[n++] = &s->entries[t->entries[k]];
+			seen[t->entries[k]] = 1;
 		}
 	}
-	qsort(found, n, sizeof(*found), matching_order);
+	qsort(found, n, sizeof(const struct signature_entry *), matching_order);
 	return n;
+}
+
+static void
+matching_say(struct matching *w, const struct signature_entry *e, struct arena *a, struct signature_match *to)
+{
+	to->name = arena_strdup(a, e->name);
+	to->kind = e->kind;
+	to->title = arena_strdup(a, e->title);
+	to->confidence = e->confidence;
+	to->evidence = matching_evidence(w, e, a);
+	to->where = arena_printf(a, "%s:%u", e->file, e->line);
 }
 
 static size_t
@@ -645,54 +632,209 @@ matching_tell(struct matching *w, const struct signature_entry **found, size_t n
 			;
 		if (k < n)
 			continue;
-		to[n].name = arena_strdup(a, found[i]->name);
-		to[n].kind = found[i]->kind;
-		to[n].title = arena_strdup(a, found[i]->title);
-		to[n].confidence = found[i]->confidence;
-		to[n].evidence = matching_evidence(w, found[i], a);
-		n++;
+		matching_say(w, found[i], a, &to[n++]);
 	}
 	return n;
 }
 
 static void
-matching_begin(struct matching *w, const struct signature_set *s, const struct signature_header *headers,
-    size_t n)
+matching_begin(struct matching *w, const struct signature_set *s, const struct signature_message *m)
 {
 	struct arena *a = arena_new(ARENA_DEFAULT_CAP);
 
-	*w = (struct matching){ .set = s, .headers = headers, .n_headers = n, .scratch = a };
+	*w = (struct matching){ .set = s, .headers = m->headers, .n_headers = m->n, .scratch = a };
 	w->text_left = SIGNATURE_TEXT_MAX;
 	w->scan_left = SIGNATURE_SCAN_MAX;
-	w->fields_space = n < SIGNATURE_FIELDS_MAX ? n : SIGNATURE_FIELDS_MAX;
-	w->fields = arena_alloc(a, w->fields_space * sizeof(*w->fields));
+	w->fields_space = m->n < SIGNATURE_FIELDS_MAX ? m->n : SIGNATURE_FIELDS_MAX;
+	w->fields = arena_alloc(a, (w->fields_space + 1) * sizeof(*w->fields));
 	w->nodes_space = 4 * w->fields_space;
-	w->nodes = arena_alloc(a, w->nodes_space * sizeof(*w->nodes));
+	w->nodes = arena_alloc(a, (w->nodes_space + 1) * sizeof(*w->nodes));
 	w->first = arena_alloc(a, s->n_names * sizeof(*w->first));
 	memset(w->first, 0xff, s->n_names * sizeof(*w->first));
 	w->last = arena_alloc(a, s->n_names * sizeof(*w->last));
-	w->same = arena_zalloc(a, s->n_names * sizeof(*w->same));
+	w->same = arena_zalloc(a, 2 * s->n_names * sizeof(*w->same));
+	w->read = w->same + s->n_names;
 	w->present = arena_alloc(a, s->n_names * sizeof(*w->present));
 	w->hit = arena_zalloc(a, s->n_tests * sizeof(*w->hit));
+	w->held = arena_alloc(a, s->n_tests * sizeof(*w->held));
+}
+
+/* The start of the body is a field of its own, named as no field can be asked for otherwise. */
+static void
+matching_add_body(struct matching *w, const struct signature_message *m)
+{
+	static const struct signature_header header = { "body", "" };
+	struct field *f = &w->fields[w->n_fields];
+	const unsigned name = (unsigned)w->set->body;
+
+	if (w->set->body < 0 || m->body == NULL)
+		return;
+	*f = (struct field){ .header = &header, .position = w->n_headers, .first_name = name };
+	f->text = signature_body_text(w->scratch, m->body,
+	    m->body_bytes < SIGNATURE_BODY_MAX ? m->body_bytes : SIGNATURE_BODY_MAX, &f->length);
+	w->nodes[w->n_nodes] = (struct node){ (uint16_t)w->n_fields++, NO_FIELD };
+	w->first[name] = (uint16_t)w->n_nodes++;
+	w->present[w->n_present++] = (uint16_t)name;
+}
+
+static void
+matching_run(struct matching *w, const struct signature_set *s, const struct signature_message *m)
+{
+	matching_begin(w, s, m);
+	matching_sort(w);
+	matching_add_body(w, m);
+	matching_try_all(w);
+}
+
+static void
+matching_end(struct matching *w)
+{
+	pattern_work_free(&w->work);
+	arena_free(&w->scratch);
+}
+
+size_t
+signature_match_message(const struct signature_set *s, const struct signature_message *m, struct arena *a,
+    struct signature_match *to, size_t n_most)
+{
+	const struct signature_entry **found;
+	struct matching w;
+	size_t n_found;
+
+	if (s == NULL || s->n_entries == 0 || (m->n == 0 && m->body == NULL) || n_most == 0)
+		return 0;
+	matching_run(&w, s, m);
+	n_found = matching_find(&w, &found);
+	n_found = matching_tell(&w, found, n_found, a, to, n_most);
+	matching_end(&w);
+	return n_found;
 }
 
 size_t
 signature_match(const struct signature_set *s, const struct signature_header *headers, size_t n,
     struct arena *a, struct signature_match *to, size_t n_most)
 {
-	const struct signature_entry **found;
-	struct matching w;
-	size_t n_found;
+	const struct signature_message m = { .headers = headers, .n = n };
 
-	if (s == NULL || s->n_entries == 0 || n == 0 || n_most == 0)
-		return 0;
-	matching_begin(&w, s, headers, n);
-	matching_sort(&w);
-	matching_try_all(&w);
-	found = arena_alloc(w.scratch, s->n_entries * sizeof(*found));
-	n_found = matching_find(&w, found);
-	n_found = matching_tell(&w, found, n_found, a, to, n_most);
-	pattern_work_free(&w.work);
-	arena_free(&w.scratch);
-	return n_found;
+	return signature_match_message(s, &m, a, to, n_most);
+}
+
+/* ---- what came closest ---------------------------------------------------------------------- */
+
+#define MISSING_MAX 400u
+#define OWN_NAME_TESTS 3u	/* a field that so few conditions are about says something by being there */
+
+struct closeness {
+	unsigned missing;	/* things that would have to change */
+	unsigned held;		/* conditions that hold */
+	unsigned near;		/* fields that are there, with another value */
+};
+
+static struct closeness
+closeness_of(const struct matching *w, const struct signature_entry *e)
+{
+	struct closeness c = { 0, 0, 0 };
+	bool any = false, any_holds = false, holds;
+	const struct signature_test *t;
+	size_t i;
+
+	for (i = 0; i < e->n; i++) {
+		t = &w->set->tests[e->conditions[i].test];
+		holds = w->hit[e->conditions[i].test] != 0;
+		if (e->conditions[i].how == SIGNATURE_NONE) {
+			c.missing += holds;
+			continue;
+		}
+		c.held += holds;
+		c.near += !holds && w->first[t->name] != NO_FIELD &&
+		    w->set->names[t->name].n_tests <= OWN_NAME_TESTS;
+		if (e->conditions[i].how == SIGNATURE_ANY) {
+			any = true;
+			any_holds |= holds;
+		} else {
+			c.missing += !holds;
+		}
+	}
+	c.missing += any && !any_holds;
+	return c;
+}
+
+static bool
+closeness_better(const struct closeness *c, const struct closeness *best)
+{
+	const unsigned found = 2 * c->held + c->near, most = 2 * best->held + best->near;
+
+	if (found == 0 || c->missing == 0)
+		return false;
+	if (most == 0 || (c->held > 0) != (best->held > 0))
+		return most == 0 || c->held > 0;
+	return c->missing != best->missing ? c->missing < best->missing : found > most;
+}
+
+static void
+missing_add(struct str *s, const struct matching *w, const struct signature_condition *c)
+{
+	const struct signature_test *t = &w->set->tests[c->test];
+
+	str_cat(s, s->len == 0 ? "" : c->how == SIGNATURE_ANY ? ", or " : "; ");
+	str_cat(s, c->how == SIGNATURE_NONE ? "no " : "");
+	str_cat(s, w->set->names[t->name].text);
+	if (t->op == SIGNATURE_PRESENT)
+		return;
+	str_catf(s, " %s", signature_op_word(t->op));
+	if (t->op == SIGNATURE_REPEATS || t->op == SIGNATURE_BEFORE)
+		str_catf(s, " %s", w->set->names[t->other].text);
+	if (t->text != NULL) {
+		str_cat(s, " ");
+		str_cat_safe(s, t->text);
+	}
+}
+
+static const char *
+closest_missing(struct matching *w, const struct signature_entry *e, struct arena *a)
+{
+	char space[MISSING_MAX];
+	struct str s = STR_IN(space);
+	bool any_holds = false, holds;
+	size_t i;
+
+	*space = '\0';
+	for (i = 0; i < e->n; i++)
+		any_holds |= e->conditions[i].how == SIGNATURE_ANY && w->hit[e->conditions[i].test] != 0;
+	for (i = 0; i < e->n && !s.cut; i++) {
+		holds = w->hit[e->conditions[i].test] != 0;
+		if (holds == (e->conditions[i].how == SIGNATURE_NONE) &&
+		    (e->conditions[i].how != SIGNATURE_ANY || !any_holds))
+			missing_add(&s, w, &e->conditions[i]);
+	}
+	return arena_strdup(a, s.data);
+}
+
+bool
+signature_closest(const struct signature_set *s, const struct signature_message *m, struct arena *a,
+    struct signature_near *to)
+{
+	const struct signature_entry *closest = NULL;
+	struct closeness best = { 0, 0, 0 }, c;
+	struct matching w;
+	size_t i;
+
+	if (s == NULL || s->n_entries == 0)
+		return false;
+	matching_run(&w, s, m);
+	for (i = 0; i < s->n_entries; i++) {
+		c = closeness_of(&w, &s->entries[i]);
+		if (!closeness_better(&c, &best))
+			continue;
+		best = c;
+		closest = &s->entries[i];
+	}
+	if (closest != NULL) {
+		matching_say(&w, closest, a, &to->it);
+		if (best.held == 0)
+			to->it.evidence = "";
+		to->missing = closest_missing(&w, closest, a);
+	}
+	matching_end(&w);
+	return closest != NULL;
 }

@@ -15,9 +15,11 @@
  *         none  In-Reply-To
  *
  * The lines of one signature are gathered in a draft; when the next begins, a draft without mistakes
- * joins the set and another is dropped. It does not judge whether a signature is a good one, and does not
- * watch the file: a reload reads it again.
+ * joins the set and another is dropped. Of several files the strongest is read first, so that what a weaker
+ * one says of the same name is passed over, and only then. It does not judge whether a signature is a good
+ * one, and does not watch the files: a reload reads them again.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -44,16 +46,23 @@ struct draft_condition {
 	unsigned line;
 };
 
+/* A name that a file has spoken of. */
+struct taken {
+	const char *name, *file;
+};
+
 struct reader {
 	struct signature_set *set;
-	const char *file;
+	const char *file;	/* in the set's memory */
 	const struct table_report *report;
 	unsigned line;
+	struct taken *taken;	/* in the set's memory */
+	size_t n_taken;
 	unsigned mistakes;	/* told or counted */
 	size_t bad;		/* signatures left out */
-	bool format;		/* the first line was seen */
+	bool format;		/* the first line of this file was seen */
 	/* the draft */
-	bool open, broken;
+	bool open, broken, off;
 	struct signature_entry draft;
 	struct draft_condition conditions[SIGNATURE_CONDITIONS_MAX];
 };
@@ -171,6 +180,7 @@ reader_intern_test(struct reader *r, struct draft_condition *c)
 	t->length = c->text == NULL ? 0 : strlen(c->text);
 	t->pattern = c->pattern;
 	t->owner = r->draft.name;
+	t->file = r->file;
 	t->line = c->line;
 	c->pattern = NULL;
 	n->tests = reader_grow(r, n->tests, n->n_tests, sizeof(*n->tests));
@@ -183,25 +193,36 @@ static void
 reader_intern_entry(struct reader *r)
 {
 	struct signature_set *s = r->set;
-	const unsigned number = (unsigned)s->n_entries;
 	struct signature_entry *e;
-	struct signature_test *t;
-	unsigned test;
 	size_t i;
 
-	for (i = 0; i < r->draft.n; i++) {
-		test = reader_intern_test(r, &r->conditions[i]);
-		r->draft.conditions[i] = (struct signature_condition){ test, r->conditions[i].how };
-		t = &s->tests[test];
-		if (r->conditions[i].how == SIGNATURE_NONE ||
-		    (t->n_entries > 0 && t->entries[t->n_entries - 1] == number))
-			continue;
-		t->entries = reader_grow(r, t->entries, t->n_entries, sizeof(*t->entries));
-		t->entries[t->n_entries++] = number;
-	}
+	for (i = 0; i < r->draft.n; i++)
+		r->draft.conditions[i] = (struct signature_condition){ reader_intern_test(r, &r->conditions[i]),
+			r->conditions[i].how };
 	s->entries = reader_grow(r, s->entries, s->n_entries, sizeof(*s->entries));
 	e = &s->entries[s->n_entries++];
 	*e = r->draft;
+}
+
+/* The file that speaks of a name, NULL when none does. */
+static const char *
+reader_taken(const struct reader *r, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_taken; i++)
+		if (strcmp(r->taken[i].name, name) == 0)
+			return r->taken[i].file;
+	return NULL;
+}
+
+static void
+reader_take(struct reader *r, const char *name)
+{
+	if (reader_taken(r, name) != NULL)
+		return;
+	r->taken = reader_grow(r, r->taken, r->n_taken, sizeof(*r->taken));
+	r->taken[r->n_taken++] = (struct taken){ name, r->file };
 }
 
 /* ---- a signature ends ---------------------------------------------------------------- */
@@ -215,8 +236,9 @@ draft_inherit(struct reader *r)
 	struct signature_entry *d = &r->draft;
 	size_t i;
 
-	for (i = 0; i < s->n_entries && strcmp(s->entries[i].name, d->name) != 0; i++)
-		;
+	for (i = 0; i < s->n_entries; i++)
+		if (s->entries[i].file == r->file && strcmp(s->entries[i].name, d->name) == 0)
+			break;
 	if (i == s->n_entries)
 		return;
 	if (d->title == NULL)
@@ -252,6 +274,11 @@ draft_check(struct reader *r)
 	bool positive = false;
 	size_t i;
 
+	if (r->off) {
+		if (d->n > 0 || d->kind != NULL)
+			reader_wrong(r, d->line, "signature %s: \"off\" goes with nothing else", d->name);
+		return;
+	}
 	draft_inherit(r);
 	if (d->kind == NULL)
 		reader_wrong(r, d->line, "signature %s: no kind", d->name);
@@ -275,20 +302,25 @@ draft_check(struct reader *r)
 static void
 reader_finish_draft(struct reader *r)
 {
+	const char *by;
 	size_t i;
 
 	if (!r->open)
 		return;
-	if (!r->broken)
-		draft_check(r);
-	if (!r->broken)
-		reader_intern_entry(r);
-	else
-		r->bad++;
+	by = reader_taken(r, r->draft.name);
+	if (by == NULL || by == r->file) {	/* else a stronger file has replaced it, mistakes and all */
+		if (!r->broken)
+			draft_check(r);
+		if (!r->broken)
+			reader_take(r, r->draft.name);
+		if (!r->broken && !r->off)
+			reader_intern_entry(r);
+		r->bad += r->broken;
+	}
 	for (i = 0; i < r->draft.n; i++)
 		pattern_free(&r->conditions[i].pattern);
 	memset(&r->draft, 0, sizeof(r->draft));
-	r->open = r->broken = false;
+	r->open = r->broken = r->off = false;
 }
 
 /* ---- statements ------------------------------------------------------------------------- */
@@ -319,6 +351,7 @@ read_signature(struct reader *r, char *rest)
 {
 	reader_finish_draft(r);
 	r->open = true;
+	r->draft.file = r->file;
 	r->draft.line = r->line;
 	r->draft.name = arena_strdup(r->set->memory, rest);
 	if (!draft_name_ok(rest))
@@ -376,6 +409,15 @@ read_seen(struct reader *r, char *rest)
 	(void)rest;
 }
 
+/* There is no such signature, whatever the files before this one say. */
+static void
+read_off(struct reader *r, char *rest)
+{
+	if (*rest != '\0')
+		reader_wrong(r, r->line, "off: nothing may follow, but \"%.80s\" does", rest);
+	r->off = true;
+}
+
 enum takes { TAKES_NOTHING, TAKES_TEXT, TAKES_PATTERN, TAKES_FIELD, TAKES_FIELD_PATTERN };
 
 static const struct {
@@ -395,6 +437,26 @@ static const struct {
 	{ "twin", SIGNATURE_TWIN, TAKES_NOTHING },
 };
 
+const char *
+signature_op_word(enum signature_op op)
+{
+	size_t i;
+
+	for (i = 0; signature_ops[i].op != op; i++)
+		;
+	return signature_ops[i].word;
+}
+
+/* What can be asked of the start of a body. */
+static void
+read_body_op(struct reader *r, const struct draft_condition *c)
+{
+	if ((strcmp(c->name, "@body") != 0 || c->op == SIGNATURE_STARTS || c->op == SIGNATURE_CONTAINS ||
+	    c->op == SIGNATURE_MATCHES) && strcmp(c->other, "@body") != 0)
+		return;
+	reader_wrong(r, r->line, "@body can only start with or contain a text, or match a pattern");
+}
+
 /* A header name: a group, or a name in which '*' stands for anything; what else is there must tell
  * something. */
 static bool
@@ -406,9 +468,9 @@ read_field_name(struct reader *r, const char *word, char to[SIGNATURE_FIELD_NAME
 		*to = '\0';
 	(void)str_lower(to);
 	if (*to == '@') {
-		if (strcmp(to, "@mailer") == 0 || strcmp(to, "@flood") == 0)
+		if (strcmp(to, "@mailer") == 0 || strcmp(to, "@flood") == 0 || strcmp(to, "@body") == 0)
 			return true;
-		reader_wrong(r, r->line, "header \"%.60s\"; the groups are @mailer and @flood", word);
+		reader_wrong(r, r->line, "header \"%.60s\"; the groups are @mailer, @flood and @body", word);
 		return false;
 	}
 	for (i = 0; to[i] != '\0'; i++)
@@ -471,8 +533,12 @@ read_condition(struct reader *r, enum signature_how how, char *rest)
 	}
 	c = &r->conditions[r->draft.n++];
 	*c = (struct draft_condition){ .how = how, .op = SIGNATURE_PRESENT, .line = r->line };
-	if (!read_field_name(r, take_word(&rest), c->name) || *rest == '\0')
+	if (!read_field_name(r, take_word(&rest), c->name))
 		return;
+	if (*rest == '\0') {
+		read_body_op(r, c);
+		return;
+	}
 	word = take_word(&rest);
 	for (i = 0; i < sizeof(signature_ops) / sizeof(signature_ops[0]); i++)
 		if (strcmp(signature_ops[i].word, word) == 0) {
@@ -480,6 +546,7 @@ read_condition(struct reader *r, enum signature_how how, char *rest)
 			if (c->op != SIGNATURE_PRESENT && strcmp(c->name, "@flood") == 0)
 				reader_wrong(r, r->line, "@flood can only be present");
 			read_argument(r, c, word, signature_ops[i].takes, rest);
+			read_body_op(r, c);
 			return;
 		}
 	reader_wrong(r, r->line, "\"%.60s\"; allowed: present, is, starts, ends, contains, matches, repeats, "
@@ -516,6 +583,7 @@ static const struct {
 	{ "all", read_all },
 	{ "any", read_any },
 	{ "none", read_none },
+	{ "off", read_off },
 };
 
 static void
@@ -534,7 +602,7 @@ read_statement(struct reader *r, char *line)
 		return;
 	}
 	reader_wrong(r, r->line,
-	    "\"%.60s\"; allowed: signature, title, kind, confidence, seen, all, any, none", word);
+	    "\"%.60s\"; allowed: signature, title, kind, confidence, seen, all, any, none, off", word);
 }
 
 /* ---- the file ------------------------------------------------------------------------------ */
@@ -607,15 +675,46 @@ read_lines(struct reader *r, const char *text, size_t n)
 	return r->format;
 }
 
-static struct signature_set *
-set_new(const char *file)
+static struct reader *
+reader_new(struct arena *memory, const struct table_report *report)
 {
-	struct arena *memory = arena_new(ARENA_DEFAULT_CAP);
-	struct signature_set *s = arena_zalloc(memory, sizeof(*s));
+	struct reader *r = arena_zalloc(memory, sizeof(*r));
+	struct arena *keep = arena_new(ARENA_DEFAULT_CAP);
 
-	atomic_init(&s->refs, 1);
-	s->memory = memory;
-	s->file = arena_strdup(memory, file);
+	r->report = report;
+	r->set = arena_zalloc(keep, sizeof(*r->set));
+	atomic_init(&r->set->refs, 1);
+	r->set->memory = keep;
+	return r;
+}
+
+/* False when this is no signature file. */
+static bool
+reader_read(struct reader *r, const char *file, const char *text, size_t n)
+{
+	r->file = arena_strdup(r->set->memory, file);
+	r->line = 0;
+	r->format = false;
+	return read_lines(r, text, n);
+}
+
+/* The set, ready; NULL unless ok. */
+static struct signature_set *
+reader_end(struct reader *r, bool ok, size_t *bad)
+{
+	struct signature_set *s = r->set;
+	char more[60];
+
+	(void)snprintf(more, sizeof(more), "and %u mistakes more",
+	    r->mistakes > REPORTS_MAX ? r->mistakes - REPORTS_MAX : 0);
+	if (r->mistakes > REPORTS_MAX)
+		reader_tell(r, 0, more);
+	if (bad != NULL)
+		*bad = r->bad;
+	if (ok)
+		signature_index(s);
+	else
+		signature_unref(&s);
 	return s;
 }
 
@@ -623,23 +722,10 @@ struct signature_set *
 signature_parse(const char *file, const char *text, size_t n, const struct table_report *report, size_t *bad)
 {
 	struct arena *memory = arena_new(ARENA_DEFAULT_CAP);
-	struct reader *r = arena_zalloc(memory, sizeof(*r));
-	struct signature_set *s = set_new(file);
-	bool ok;
+	struct reader *r = reader_new(memory, report);
+	struct signature_set *s = reader_end(r, reader_read(r, file, text, n), bad);
 
-	r->set = s;
-	r->file = file;
-	r->report = report;
-	ok = read_lines(r, text, n);
-	if (r->mistakes > REPORTS_MAX)
-		reader_tell(r, 0, arena_printf(memory, "and %u mistakes more", r->mistakes - REPORTS_MAX));
-	if (bad != NULL)
-		*bad = r->bad;
 	arena_free(&memory);
-	if (ok)
-		signature_index(s);
-	else
-		signature_unref(&s);
 	return s;
 }
 
@@ -680,25 +766,92 @@ file_read(const char *file, size_t *n, struct err *e)
 	return text;
 }
 
-struct signature_set *
-signature_load(const char *file, const struct table_report *report, size_t *bad)
+/* False after it was told that the file cannot be read or is none. */
+static bool
+load_file(struct reader *r, const char *file)
 {
-	struct signature_set *s;
 	struct err e;
-	size_t n;
+	bool ok;
 	char *text;
+	size_t n;
 
-	if (bad != NULL)
-		*bad = 0;
 	err_clear(&e);
 	text = file_read(file, &n, &e);
 	if (text == NULL) {
-		(void)err_at(&e, file, 0);
-		if (report != NULL && report->say != NULL)
-			report->say(report->cookie, &e);
-		return NULL;
+		r->file = arena_strdup(r->set->memory, file);
+		reader_tell(r, 0, e.text);
+		return false;
 	}
-	s = signature_parse(file, text, n, report, bad);
+	ok = reader_read(r, file, text, n);
 	free(text);
+	return ok;
+}
+
+/* ---- the operator's own files ----------------------------------------------------------------- */
+
+/* NAME.conf; what an editor or a package manager leaves beside it is none. */
+static int
+own_file(const struct dirent *e)
+{
+	const size_t n = strlen(e->d_name);
+
+	return *e->d_name != '.' && n > 5 && strcmp(e->d_name + n - 5, ".conf") == 0;
+}
+
+static int
+own_order(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);	/* the same in every locale */
+}
+
+/* The last one first: it is the strongest. */
+static void
+load_directory(struct reader *r, const char *directory)
+{
+	struct dirent **list = NULL;
+	int n = scandir(directory, &list, own_file, own_order), i;
+
+	if (n < 0) {
+		r->file = arena_strdup(r->set->memory, directory);
+		if (errno != ENOENT) {
+			reader_tell(r, 0, arena_printf(r->set->memory, "cannot be read: %s", strerror(errno)));
+			r->bad++;
+		}
+		return;
+	}
+	for (i = n - 1; i >= 0; i--) {
+		if ((unsigned)i < SIGNATURE_FILES_MAX &&
+		    !load_file(r, arena_printf(r->set->memory, "%s/%s", directory, list[i]->d_name)))
+			r->bad++;
+		free(list[i]);
+	}
+	free(list);
+	if ((unsigned)n <= SIGNATURE_FILES_MAX)
+		return;
+	r->file = arena_strdup(r->set->memory, directory);
+	reader_tell(r, 0, arena_printf(r->set->memory, "holds %d files: only the first %u are read", n,
+	    SIGNATURE_FILES_MAX));
+	r->bad += (unsigned)n - SIGNATURE_FILES_MAX;
+}
+
+struct signature_set *
+signature_load_all(const char *file, const char *directory, const struct table_report *report, size_t *bad)
+{
+	struct arena *memory = arena_new(ARENA_DEFAULT_CAP);
+	struct reader *r = reader_new(memory, report);
+	struct signature_set *s;
+	bool ok;
+
+	if (*directory != '\0')
+		load_directory(r, directory);
+	ok = load_file(r, file);
+	s = reader_end(r, ok, bad);
+	arena_free(&memory);
 	return s;
+}
+
+struct signature_set *
+signature_load(const char *file, const struct table_report *report, size_t *bad)
+{
+	return signature_load_all(file, "", report, bad);
 }

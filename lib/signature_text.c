@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/mail.h"
 #include "lib/signature_private.h"
@@ -159,25 +160,36 @@ signature_squeeze(char *text)
 	*to = '\0';
 }
 
-/* "X-Mailer: X-Mailer: name" and "X-Mailer: : name": steps over what repeats the field's own name. */
+/* Steps over a name and its colon, or over a lone colon; at itself when neither stands there. */
+static const char *
+signature_skip_one(const char *name, const char *at)
+{
+	const size_t n = strlen(name);
+	const char *c = strncasecmp(at, name, n) == 0 ? at + n : at;
+
+	while (*c == ' ')
+		c++;
+	if (*c != ':')
+		return at;
+	for (c++; *c == ' '; c++)
+		;
+	return c;
+}
+
+/* "X-Mailer: X-Mailer: name" and "X-Mailer: : name": steps over what repeats the field's own name, or that of
+ * the field from which a program's name was moved here. */
 static const char *
 signature_skip_name(const char *name, const char *value)
 {
-	const size_t n = strlen(name);
-	const char *at = value, *c;
-	size_t i;
+	const bool mailer = strcmp(name, "user-agent") == 0;
+	const char *at = value, *next;
 
-	for (;;) {
-		for (i = 0; i < n && at[i] != '\0'; i++)
-			if ((at[i] | (at[i] >= 'A' && at[i] <= 'Z' ? 0x20 : 0)) != name[i])
-				break;
-		c = i == n ? at + n : at;
-		while (*c == ' ')
-			c++;
-		if (*c != ':')
+	for (;; at = next) {
+		next = signature_skip_one(name, at);
+		if (next == at && mailer)
+			next = signature_skip_one("x-mailer", at);
+		if (next == at)
 			return at;
-		for (at = c + 1; *at == ' '; at++)
-			;
 	}
 }
 
@@ -245,5 +257,30 @@ signature_text(struct arena *a, const char *name, const char *value, size_t max,
 		text = copy;
 	}
 	*bytes = strlen(text);
+	return text;
+}
+
+/* Most bodies with a URL in them are quoted-printable (RFC 2045 6.7): of it, the soft line ends and "=3D" are
+ * what stands within one. The rest stays as it came. */
+const char *
+signature_body_text(struct arena *a, const char *body, size_t n, size_t *bytes)
+{
+	char *text = arena_alloc(a, n + 1), *to = text;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (body[i] == '=' && i + 2 < n && body[i + 1] == '3' && (body[i + 2] | 0x20) == 'd') {
+			*to++ = '=';
+			i += 2;
+		} else if (body[i] == '=' && i + 1 < n && body[i + 1] == '\n') {
+			i += 1;
+		} else if (body[i] == '=' && i + 2 < n && body[i + 1] == '\r' && body[i + 2] == '\n') {
+			i += 2;
+		} else {
+			*to++ = body[i] == '\0' ? ' ' : body[i];
+		}
+	}
+	*to = '\0';
+	*bytes = (size_t)(to - text);
 	return text;
 }

@@ -136,6 +136,9 @@ facts_json(struct arena *a, const struct facts *f)
 	api_put(j, "quality", json_string(facts_quality_text(f->quality)));
 	put_text(j, a, "mailer", f->mailer);
 	put_text(j, a, "mailer_kind", f->mailer_kind);
+	if (f->mailer != NULL)
+		api_put(j, "mailer_allowed", json_boolean(f->mailer_allowed));
+	put_text(j, a, "mailer_traits", f->mailer_traits);
 	put_text(j, a, "message_id", f->message_id);
 	api_put(j, "headers", json_integer((json_int_t)f->n_headers));
 	api_put(j, "bytes", json_integer((json_int_t)f->bytes));

@@ -97,6 +97,7 @@ tables_json(const struct api_request *r)
 	const struct { const char *name; const struct table *table; } t[] = {
 		{ "accounts", v->accounts }, { "networks", v->networks }, { "users", v->users },
 		{ "domains", v->domains }, { "customers", v->customers }, { "also", v->also },
+		{ "mailers", v->mailers },
 	};
 	json_t *list = json_array(), *j;
 	size_t i;
@@ -321,6 +322,7 @@ api_look_show(struct api_request *r)
 	add_suspension(r, suspensions, "customer", s.parts.customer);
 	put_number(r->out, "now", r->now);
 	api_put(r->out, "suspensions", suspensions);
+	api_put(r->out, "mailers", api_mailers_of(r, s.parts.customer));
 	api_put(r->out, "limits", limits);
 	return 200;
 }

@@ -11,6 +11,7 @@
  *     api_act.c      what people do
  *     api_explain.c  what would happen to this message
  *     api_limits.c   one limit for one subject
+ *     api_mailers.c  mailers that were seen
  *
  * A handler reads what is asked with api_in_*() (types and lengths are checked before it is called), puts its
  * answer in r->out and returns the HTTP status. Everything it needs lives in r->arena or in r until it
@@ -117,6 +118,7 @@ unsigned api_look_show(struct api_request *r);
 unsigned api_look_limits(struct api_request *r);
 unsigned api_look_suspensions(struct api_request *r);
 unsigned api_look_overrides(struct api_request *r);
+unsigned api_look_mailers(struct api_request *r);
 unsigned api_act_suspend(struct api_request *r);
 unsigned api_act_release(struct api_request *r);
 unsigned api_act_override(struct api_request *r);
@@ -125,6 +127,8 @@ unsigned api_act_reset(struct api_request *r);
 unsigned api_act_reload(struct api_request *r);
 unsigned api_explain(struct api_request *r);
 
+/* What mailer_seen.h knows of a customer; an array. */
+struct json_t *api_mailers_of(struct api_request *r, const char *customer);
 /* A suspension as JSON. */
 struct json_t *api_json_suspension(struct arena *a, const struct store_suspension *w);
 

@@ -35,6 +35,7 @@ static const struct route routes[] = {
 	{ "GET", "/top", api_look_top, "limit n", 0 },
 	{ "GET", "/show", api_look_show, "customer account", 0 },
 	{ "GET", "/limits", api_look_limits, KINDS, 0 },
+	{ "GET", "/mailers", api_look_mailers, "mailer n", 0 },
 	{ "GET", "/suspensions", api_look_suspensions, "", 0 },
 	{ "POST", "/suspensions", api_act_suspend, "subject customer account domain client for reason action",
 	    API_BODY_MOST },

@@ -78,6 +78,7 @@ open_tables(struct services *s, const struct conf *c, const struct table_report 
 	ok &= open_table(&s->domains, c->tables.domains, report);
 	ok &= open_table(&s->customers, c->tables.customers, report);
 	ok &= open_table(&s->also, c->tables.also, report);
+	ok &= open_table(&s->mailers, c->tables.mailers, report);
 	return ok;
 }
 
@@ -112,6 +113,7 @@ chain_free(struct chain *ch)
 	table_close(&ch->services.domains);
 	table_close(&ch->services.customers);
 	table_close(&ch->services.also);
+	table_close(&ch->services.mailers);
 	conf_unref(&ch->conf);
 	free(ch);
 }
@@ -169,12 +171,14 @@ chain_needs(const struct chain *ch)
 	return ch->needs;
 }
 
+#define N_TABLES 7
+
 /* The configured tables, to do the same with each. */
 static size_t
-all_tables(const struct chain *ch, struct table *to[6])
+all_tables(const struct chain *ch, struct table *to[N_TABLES])
 {
 	struct table *const t[] = { ch->services.accounts, ch->services.networks, ch->services.users,
-	    ch->services.domains, ch->services.customers, ch->services.also };
+	    ch->services.domains, ch->services.customers, ch->services.also, ch->services.mailers };
 	size_t i, n = 0;
 
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
@@ -186,7 +190,7 @@ all_tables(const struct chain *ch, struct table *to[6])
 void
 chain_keep_report(struct chain *ch, const struct table_report *report)
 {
-	struct table *t[6];
+	struct table *t[N_TABLES];
 	size_t n = all_tables(ch, t), i;
 
 	for (i = 0; i < n; i++)
@@ -196,7 +200,7 @@ chain_keep_report(struct chain *ch, const struct table_report *report)
 void
 chain_poll(struct chain *ch)
 {
-	struct table *t[6];
+	struct table *t[N_TABLES];
 	size_t n = all_tables(ch, t), i;
 
 	for (i = 0; i < n; i++)
@@ -414,6 +418,7 @@ summarise(struct message *m, const char *final)
 		str_kvu(&s, "rcpts", f->n_recipients);
 	str_kv(&s, "msgid", f->message_id);
 	str_kv(&s, "mailer", f->mailer);
+	str_kv(&s, "traits", f->mailer_traits);
 	str_kv(&s, "reason", decider != NULL ? decider->desk : would != NULL ? would->desk : NULL);
 	str_kvu(&s, "us", m->spent_us);
 	log_line(LOG_LEVEL_INFO, s.data);

@@ -33,14 +33,15 @@
 
 enum check_answer { CHECK_DONE, CHECK_UNSURE };
 
-enum check_needs { NEED_RECIPIENTS = 1, NEED_HEADERS = 2, NEED_BODY = 4, NEED_LOGIN = 8 };
+enum check_needs { NEED_RECIPIENTS = 1, NEED_HEADERS = 2, NEED_BODY = 4, NEED_LOGIN = 8,
+	NEED_BODY_START = 16 };		/* NEED_BODY: its size; NEED_BODY_START: its first bytes (facts.h) */
 
 /* What all checks share under one configuration. Opened by chain.c. */
 struct services {
 	const struct conf *conf;
 	struct store *store;		/* process-wide */
 	struct alerts *alerts;		/* process-wide */
-	struct table *accounts, *networks, *users, *domains, *customers, *also;	/* NULL when not configured */
+	struct table *accounts, *networks, *users, *domains, *customers, *also, *mailers;	/* NULL when not configured */
 };
 
 struct message {

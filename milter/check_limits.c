@@ -105,6 +105,18 @@ has_per(const struct conf_limit *l, enum conf_per per)
 	return false;
 }
 
+/* True when list, words with commas between, has the word. */
+static bool
+in_list(const char *list, const char *word)
+{
+	const size_t n = strlen(word);
+
+	for (; list != NULL; list = strchr(list, ','), list += list != NULL)
+		if (strncmp(list, word, n) == 0 && (list[n] == ',' || list[n] == '\0'))
+			return true;
+	return false;
+}
+
 static bool
 mailer_is(const struct conf_limit *l, const struct facts *f)
 {
@@ -112,7 +124,8 @@ mailer_is(const struct conf_limit *l, const struct facts *f)
 
 	for (i = 0; i < l->when_mailer.n; i++)
 		if ((f->mailer != NULL && strcmp(l->when_mailer.at[i], f->mailer) == 0) ||
-		    (f->mailer_kind != NULL && strcmp(l->when_mailer.at[i], f->mailer_kind) == 0))
+		    (f->mailer_kind != NULL && strcmp(l->when_mailer.at[i], f->mailer_kind) == 0) ||
+		    in_list(f->mailer_traits, l->when_mailer.at[i]))
 			return true;
 	return false;
 }

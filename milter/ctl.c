@@ -21,6 +21,7 @@
 
 #include "lib/conf.h"
 #include "lib/net.h"
+#include "lib/signature.h"
 #include "lib/str.h"
 #include "milter/message_file.h"
 
@@ -65,6 +66,7 @@ struct command {
 static enum filled fill_nothing(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_top(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_whose(struct arena *a, const struct asked *q, json_t *in);
+static enum filled fill_mailers(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_exempt(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_suspend(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_explain(struct arena *a, const struct asked *q, json_t *in);
@@ -74,6 +76,7 @@ static const struct command commands[] = {
 	{ "top", "GET", "/top", fill_top, ctl_print_top, "ln", "[--limit NAME] [-n COUNT]" },
 	{ "show", "GET", "/show", fill_whose, ctl_print_show, "", "[customer|account] NAME" },
 	{ "limits", "GET", "/limits", fill_whose, ctl_print_limits, "", "[KIND] NAME [KIND NAME ...]" },
+	{ "mailers", "GET", "/mailers", fill_mailers, ctl_print_mailers, "n", "[-n COUNT] [MAILER]" },
 	{ "overrides", "GET", "/overrides", fill_nothing, ctl_print_overrides, "", "" },
 	{ "raise", "POST", "/overrides", fill_whose, ctl_print_raised, "ltfr",
 	    "[KIND] NAME [KIND NAME ...] --limit NAME --to CEILING ... --for TIME [--reason TEXT]" },
@@ -169,6 +172,16 @@ fill_top(struct arena *a, const struct asked *q, json_t *in)
 	if (q->n_words > 0)
 		return FILLED_NOT;
 	return put_text(a, in, "limit", q->limit) && put_text(a, in, "n", q->n) ? FILLED : FILLED_FAILED;
+}
+
+static enum filled
+fill_mailers(struct arena *a, const struct asked *q, json_t *in)
+{
+	if (q->n_words > 1)
+		return FILLED_NOT;
+	if (!put_text(a, in, "mailer", q->n_words == 1 ? q->words[0] : NULL) || !put_text(a, in, "n", q->n))
+		return FILLED_FAILED;
+	return FILLED;
 }
 
 static const char *
@@ -295,7 +308,8 @@ read_all(int fd, char *data, size_t size, size_t *n, uint64_t *bytes)
 	}
 }
 
-/* Only the header section is sent: the body is nobody's business, its size is enough. */
+/* The header section is sent, and of the body what a signature can ask for: the rest is nobody's business,
+ * its size is enough. */
 static bool
 put_message(struct arena *a, const char *file, json_t *in)
 {
@@ -319,7 +333,8 @@ put_message(struct arena *a, const char *file, json_t *in)
 		complain(a, "the message's header section is larger than 512 KiB");
 		return false;
 	}
-	json_object_set_new(in, "message_base64", json_string(base64(a, data, headers == 0 ? n : headers)));
+	headers = headers == 0 || n - headers < SIGNATURE_BODY_MAX ? n : headers + SIGNATURE_BODY_MAX;
+	json_object_set_new(in, "message_base64", json_string(base64(a, data, headers)));
 	json_object_set_new(in, "bytes", json_integer((json_int_t)bytes));
 	return true;
 }

@@ -31,6 +31,7 @@ void ctl_print_status(struct arena *a, const struct json_t *j);
 void ctl_print_top(struct arena *a, const struct json_t *j);
 void ctl_print_show(struct arena *a, const struct json_t *j);
 void ctl_print_limits(struct arena *a, const struct json_t *j);
+void ctl_print_mailers(struct arena *a, const struct json_t *j);
 void ctl_print_suspended(struct arena *a, const struct json_t *j);
 void ctl_print_released(struct arena *a, const struct json_t *j);
 void ctl_print_suspensions(struct arena *a, const struct json_t *j);

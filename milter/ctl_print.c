@@ -309,6 +309,50 @@ effect_text(const char *action)
 	    strcmp(action, "defer") == 0 ? "mail is deferred at MAIL" : "mail is refused at MAIL";
 }
 
+static void
+print_mailers_of(struct arena *a, const json_t *list)
+{
+	struct ctl_grid g;
+	size_t i;
+
+	ctl_grid_begin(&g, a, "mailer kind messages> first last");
+	for (i = 0; i < json_array_size(list); i++) {
+		const json_t *w = json_array_get(list, i);
+
+		ctl_grid_row(&g, (const char *[]){ text_of(a, w, "mailer"), text_of(a, w, "kind"),
+		    number_text(a, w, "messages"), time_text(a, number_of(w, "first")),
+		    time_text(a, number_of(w, "last")) });
+	}
+	if (g.rows == 0)
+		return;
+	putchar('\n');
+	ctl_grid_print(&g);
+}
+
+/* All mailers with how many customers use them, or the customers of one. */
+void
+ctl_print_mailers(struct arena *a, const struct json_t *j)
+{
+	const json_t *list = json_object_get(j, "mailers");
+	struct ctl_grid g;
+	size_t i;
+
+	ctl_grid_begin(&g, a, "mailer kind customer customers> messages> first last");
+	for (i = 0; i < json_array_size(list); i++) {
+		const json_t *w = json_array_get(list, i);
+
+		ctl_grid_row(&g, (const char *[]){ text_of(a, w, "mailer"), text_of(a, w, "kind"),
+		    text_of(a, w, "customer"), has(w, "customers") ? number_text(a, w, "customers") : "",
+		    number_text(a, w, "messages"), time_text(a, number_of(w, "first")),
+		    time_text(a, number_of(w, "last")) });
+	}
+	if (g.rows == 0)
+		puts("no mailer was seen");
+	ctl_grid_print(&g);
+	if (number_of(j, "found") > g.rows)
+		printf("%zu of %" PRIu64 " are shown\n", g.rows, number_of(j, "found"));
+}
+
 void
 ctl_print_show(struct arena *a, const struct json_t *j)
 {
@@ -337,6 +381,7 @@ ctl_print_show(struct arena *a, const struct json_t *j)
 		printf("%-12s%s %s %s%s; %s\n", "suspended", text_of(a, w, "kind"), text_of(a, w, "subject"),
 		    until_text(a, w, now), by_text(a, w), effect_text(text_of(a, w, "action")));
 	}
+	print_mailers_of(a, json_object_get(j, "mailers"));
 	if (json_array_size(json_object_get(j, "limits")) > 0) {
 		putchar('\n');
 		ctl_print_limits(a, j);
@@ -493,7 +538,9 @@ print_facts(struct arena *a, const json_t *f)
 	if (has(f, "submitter"))
 		printf("%-12s%s (%s)\n", "submitter", text_of(a, f, "submitter"), text_of(a, f, "quality"));
 	if (has(f, "mailer"))
-		printf("%-12s%s (%s)\n", "mailer", text_of(a, f, "mailer"), text_of(a, f, "mailer_kind"));
+		printf("%-12s%s (%s)%s\n", "mailer", text_of(a, f, "mailer"), text_of(a, f, "mailer_kind"),
+		    flag_of(f, "mailer_allowed") ? ", allowed" : "");
+	print_pair("traits", text_of(a, f, "mailer_traits"));
 }
 
 static void

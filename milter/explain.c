@@ -15,7 +15,7 @@
 #include "lib/banned.h"
 
 static void
-fill_message(struct facts *f, const struct explain_question *q)
+fill_message(struct facts *f, const struct explain_question *q, bool body)
 {
 	struct message_file file;
 	uint64_t headers;
@@ -26,6 +26,8 @@ fill_message(struct facts *f, const struct explain_question *q)
 	message_file_parse(f->arena, q->text, q->size, &file);
 	for (i = 0; i < file.n; i++)
 		facts_add_header(f, file.fields[i].name, file.fields[i].value);
+	if (body)
+		facts_keep_body(f, q->text + file.body, q->size - file.body);
 	/* The headers' part is counted by facts_add_header, as for a real message. */
 	headers = file.body;
 	f->bytes += q->bytes > headers ? q->bytes - headers : q->bytes == 0 ? q->size - headers : 0;
@@ -46,7 +48,7 @@ explain_run(struct chain *ch, const struct explain_question *q, struct explain_a
 	facts_set_login(&m->facts, q->login);
 	facts_set_sender(&m->facts, q->sender);
 	to->at_mail = chain_run(ch, m, STAGE_MAIL);
-	fill_message(&m->facts, q);
+	fill_message(&m->facts, q, (chain_needs(ch) & NEED_BODY_START) != 0);
 	to->action = chain_run(ch, m, STAGE_END);
 }
 

@@ -145,6 +145,20 @@ facts_add_header(struct facts *f, const char *name, const char *value)
 	}
 }
 
+void
+facts_keep_body(struct facts *f, const void *chunk, size_t n)
+{
+	size_t room = FACTS_BODY_START - f->n_body_start;
+
+	if (f->body_start == NULL)
+		f->body_start = arena_alloc(f->arena, FACTS_BODY_START);
+	if (n > room)
+		n = room;
+	if (n > 0)
+		memcpy(f->body_start + f->n_body_start, chunk, n);
+	f->n_body_start += n;
+}
+
 bool
 facts_over(const struct facts *f)
 {

@@ -53,6 +53,8 @@ struct facts {
 	const char **recipients;	/* bare, lower case; sorted and each once from STAGE_END on */
 	size_t n_recipients, recipients_space;
 	uint64_t bytes;			/* body and headers seen; only when a limit counts bytes */
+	char *body_start;		/* the first bytes of the body; NULL unless a check needs them */
+	size_t n_body_start;
 
 	/* headers, in the order of the message */
 	struct header *headers;
@@ -82,7 +84,11 @@ struct facts {
 
 	/* mailer */
 	const char *mailer, *mailer_kind;
+	bool mailer_allowed;		/* to this customer, by tables.mailers */
+	const char *mailer_traits;	/* "precedence,no-one-click"; NULL when none */
 };
+
+#define FACTS_BODY_START ((size_t)4096)
 
 #define FACTS_HEADERS_MAX 5000u
 #define FACTS_RECIPIENTS_MAX 50000u
@@ -99,6 +105,8 @@ void facts_set_login(struct facts *f, const char *login);
 /* Past a bound nothing more is kept and facts_over() is true: the message is deferred. */
 void facts_add_recipient(struct facts *f, const char *argument);
 void facts_add_header(struct facts *f, const char *name, const char *value);
+/* Keeps what of the chunk belongs to the first bytes of the body. */
+void facts_keep_body(struct facts *f, const void *chunk, size_t n);
 bool facts_over(const struct facts *f);
 /* Called once before STAGE_END: sorts the recipients and removes duplicates; reads From and Sender. */
 void facts_settle(struct facts *f);

@@ -9,13 +9,15 @@ milter_libchain_a_SOURCES = \
 	milter/check_trace.c milter/customer.c milter/customer.h milter/explain.c milter/explain.h \
 	milter/facts.c milter/facts.h milter/forward.c milter/forward.h milter/limit_key.c \
 	milter/limit_key.h milter/listen.c milter/listen.h milter/mailer_seen.c milter/mailer_seen.h \
-	milter/message_file.c milter/message_file.h milter/notify.c milter/notify.h milter/prefixes.c \
-	milter/prefixes.h milter/verdict.c milter/verdict.h
+	milter/mailer_traits.c milter/mailer_traits.h milter/message_file.c milter/message_file.h \
+	milter/notify.c milter/notify.h milter/prefixes.c milter/prefixes.h milter/verdict.c \
+	milter/verdict.h
 
 milter_libapi_a_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(JANSSON_CFLAGS)
 milter_libapi_a_SOURCES = \
 	milter/api.c milter/api.h milter/api_act.c milter/api_explain.c milter/api_limits.c \
-	milter/api_look.c milter/api_private.h milter/api_routes.c milter/metrics.c milter/metrics.h
+	milter/api_look.c milter/api_mailers.c milter/api_private.h milter/api_routes.c milter/metrics.c \
+	milter/metrics.h
 
 milter_gatepost_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(JANSSON_CFLAGS)
 milter_gatepost_LDADD = milter/libapi.a milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(MILTER_LIBS)

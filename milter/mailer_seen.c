@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * mailer_seen - a set of (customer, mailer) pairs that outlives configurations and restarts.
+ * mailer_seen - pairs of customer and mailer that outlive configurations and restarts.
  *
- * Of each pair 8 bytes are kept, a hash: half a million pairs take 8 MB. Two pairs with one hash would
- * cost one alert; neither customers nor mailers are chosen by whoever sends mail.
+ * A pair takes about 90 bytes: a quarter of a million of them 24 MB. Neither customers nor mailers are chosen
+ * by whoever sends mail, so the table needs no guard against chosen keys.
+ * In the store a pair is "CUSTOMER/MAILER" -> "FIRST LAST COUNT KIND". Several relays that share one store
+ * overwrite each other's counts; first and last times are put together when it is read.
  * Nothing here decides what a first use means.
  */
 #include "milter/mailer_seen.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,24 +20,38 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/signature.h"
 
 #include "lib/banned.h"
 
 #define SPACE "mailers"
 #define KEY_MAX 400	/* a customer (at most 320 bytes as a limit's key), '/', a mailer */
+#define VALUE_SIZE 100
+#define SAVE_EVERY (60 * UINT64_C(1000))
+
+struct pair {
+	uint64_t hash;
+	uint64_t first, last, count;
+	uint64_t saved;			/* count as it is in the store */
+	uint64_t saved_at;		/* ms */
+	const char *kind;
+	char key[];
+};
 
 struct mailer_seen {
 	struct store *store;
 	unsigned refs;			/* under all_lock */
 	struct mailer_seen *next;
 	pthread_mutex_t lock;		/* of the following */
-	uint64_t *slots;		/* open addressing, 0 = free; a power of two, at most half full */
+	struct pair **slots;		/* open addressing; a power of two, at most half full */
 	size_t n_slots, n;
 	bool full;
 };
 
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mailer_seen *all;		/* under all_lock */
+
+/* ---- the table -------------------------------------------------------------------- */
 
 static uint64_t
 hash_key(const char *key)
@@ -43,68 +60,133 @@ hash_key(const char *key)
 
 	for (; *key != '\0'; key++)
 		h = (h ^ (unsigned char)*key) * UINT64_C(1099511628211);
-	h ^= h >> 32;
-	return h == 0 ? 1 : h;
+	return h ^ h >> 32;
 }
 
-static bool
-slots_put(uint64_t *slots, size_t n_slots, uint64_t h)
+static struct pair **
+slot_of(struct pair **slots, size_t n_slots, uint64_t hash, const char *key)
 {
-	size_t i = h & (n_slots - 1);
+	size_t i = hash & (n_slots - 1);
 
-	while (slots[i] != 0 && slots[i] != h)
+	while (slots[i] != NULL && (slots[i]->hash != hash || strcmp(slots[i]->key, key) != 0))
 		i = (i + 1) & (n_slots - 1);
-	if (slots[i] == h)
-		return false;
-	slots[i] = h;
-	return true;
+	return &slots[i];
 }
 
 static void
 slots_grow(struct mailer_seen *m)
 {
 	size_t n_slots = m->n_slots == 0 ? 1024 : 2 * m->n_slots, i;
-	uint64_t *slots = calloc(n_slots, sizeof(*slots));
+	struct pair **slots = calloc(n_slots, sizeof(*slots));
 
 	if (slots == NULL)
 		abort();
 	for (i = 0; i < m->n_slots; i++)
-		if (m->slots[i] != 0)
-			(void)slots_put(slots, n_slots, m->slots[i]);
+		if (m->slots[i] != NULL)
+			*slot_of(slots, n_slots, m->slots[i]->hash, m->slots[i]->key) = m->slots[i];
 	free(m->slots);
 	m->slots = slots;
 	m->n_slots = n_slots;
 }
 
-/* True when it is new. */
-static bool
-remember(struct mailer_seen *m, const char *key)
+/* The pair, made when it is not there; NULL when there is no room. Under the lock. */
+static struct pair *
+find_or_add(struct mailer_seen *m, const char *key, bool *is_new)
 {
-	bool is_new = false, say = false;
+	const uint64_t hash = hash_key(key);
+	struct pair **slot, *p;
 
+	*is_new = false;
+	if (2 * (m->n + 1) > m->n_slots)
+		slots_grow(m);
+	slot = slot_of(m->slots, m->n_slots, hash, key);
+	if (*slot != NULL || m->n >= MAILER_SEEN_MAX)
+		return *slot;
+	p = calloc(1, sizeof(*p) + strlen(key) + 1);
+	if (p == NULL)
+		abort();
+	p->hash = hash;
+	p->kind = "";
+	memcpy(p->key, key, strlen(key) + 1);
+	*slot = p;
+	m->n++;
+	*is_new = true;
+	return p;
+}
+
+/* ---- the store ---------------------------------------------------------------------- */
+
+static const char *
+kind_of_text(const char *text)
+{
+	size_t i;
+
+	for (i = 0; signature_kind(i) != NULL; i++)
+		if (strcmp(signature_kind(i), text) == 0)
+			return signature_kind(i);
+	return "";
+}
+
+/* The next number of a value, 0 when there is none; *at goes behind it and the blank. */
+static uint64_t
+take_number(const char **at)
+{
+	char *end;
+	uint64_t n = **at >= '0' && **at <= '9' ? strtoull(*at, &end, 10) : 0;
+
+	if (**at >= '0' && **at <= '9')
+		*at = *end == ' ' ? end + 1 : end;
+	return n;
+}
+
+/* What is kept joins what is known; a value that cannot be read still says that the pair was seen. */
+static void
+take_kept(void *cookie, const char *name, const char *value)
+{
+	const uint64_t first = take_number(&value);
+	uint64_t last = take_number(&value), count = take_number(&value);
+	struct mailer_seen *m = cookie;
+	struct pair *p;
+	bool is_new;
+
+	if (last < first)	/* the first alone: as it was kept before there was more to say */
+		last = first;
+	if (count == 0)
+		count = 1;
 	(void)pthread_mutex_lock(&m->lock);
-	if (m->n >= MAILER_SEEN_MAX) {
-		say = !m->full;
-		m->full = true;
-	} else {
-		if (2 * (m->n + 1) > m->n_slots)
-			slots_grow(m);
-		is_new = slots_put(m->slots, m->n_slots, hash_key(key));
-		m->n += is_new;
+	p = find_or_add(m, name, &is_new);
+	if (p != NULL) {
+		p->first = is_new || (first > 0 && first < p->first) ? first : p->first;
+		p->last = last > p->last ? last : p->last;
+		if (count > p->count)
+			p->count = p->saved = count;
+		if (*p->kind == '\0')
+			p->kind = kind_of_text(value);
 	}
 	(void)pthread_mutex_unlock(&m->lock);
-	if (say)
-		log_printf(LOG_LEVEL_WARNING, "mailers: %u pairs of customer and mailer are known; further "
-		    "first uses are not told", MAILER_SEEN_MAX);
-	return is_new;
 }
 
 static void
-remember_kept(void *cookie, const char *name, const char *value)
+keep(struct store *s, const char *key, const char *value)
 {
-	(void)value;
-	(void)remember(cookie, name);
+	struct err e;
+
+	err_clear(&e);
+	if (s != NULL && store_keep(s, SPACE, key, value, &e) != STORE_DONE)
+		log_printf(LOG_LEVEL_WARNING, "mailers: a use cannot be kept and may be told again: %s", e.text);
 }
+
+/* Marks the pair as saved. Under the lock; what it writes is kept without it. */
+static void
+to_value(struct pair *p, uint64_t now, char to[VALUE_SIZE])
+{
+	p->saved = p->count;
+	p->saved_at = now;
+	(void)snprintf(to, VALUE_SIZE, "%" PRIu64 " %" PRIu64 " %" PRIu64 "%s%s", p->first, p->last, p->count,
+	    *p->kind == '\0' ? "" : " ", p->kind);
+}
+
+/* ---- opening and closing --------------------------------------------------------------- */
 
 static struct mailer_seen *
 find_or_make(struct store *s)
@@ -135,10 +217,31 @@ mailer_seen_open(struct store *s)
 
 	err_clear(&e);
 	/* Read at each reload too: what another relay has remembered meanwhile comes along. */
-	if (s != NULL && store_kept(s, SPACE, remember_kept, m, &e) < 0)
-		log_printf(LOG_LEVEL_WARNING, "mailers: what was seen before cannot be read, first uses may "
-		    "be told again: %s", e.text);
+	if (s != NULL && store_kept(s, SPACE, take_kept, m, &e) < 0)
+		log_printf(LOG_LEVEL_WARNING, "mailers: what was seen before cannot be read, first uses may be "
+		    "told again: %s", e.text);
 	return m;
+}
+
+/* Nobody else has it any more. */
+static void
+end_memory(struct mailer_seen *m)
+{
+	char value[VALUE_SIZE];
+	size_t i;
+
+	for (i = 0; i < m->n_slots; i++) {
+		if (m->slots[i] == NULL)
+			continue;
+		if (m->slots[i]->count != m->slots[i]->saved) {
+			to_value(m->slots[i], 0, value);
+			keep(m->store, m->slots[i]->key, value);
+		}
+		free(m->slots[i]);
+	}
+	(void)pthread_mutex_destroy(&m->lock);
+	free(m->slots);
+	free(m);
 }
 
 void
@@ -157,25 +260,117 @@ mailer_seen_close(struct mailer_seen **m)
 	if (last)
 		*at = it->next;
 	(void)pthread_mutex_unlock(&all_lock);
-	if (!last)
-		return;
-	(void)pthread_mutex_destroy(&it->lock);
-	free(it->slots);
-	free(it);
+	if (last)
+		end_memory(it);
 }
 
-bool
-mailer_seen_first(struct mailer_seen *m, const char *customer, const char *mailer)
-{
-	char key[KEY_MAX], now[24];
-	struct err e;
+/* ---- counting ------------------------------------------------------------------------------ */
 
-	if (snprintf(key, sizeof(key), "%s/%s", customer, mailer) >= (int)sizeof(key) || !remember(m, key))
+bool
+mailer_seen_first(struct mailer_seen *m, const char *customer, const char *mailer, const char *kind)
+{
+	const uint64_t now = clock_now();
+	char key[KEY_MAX], value[VALUE_SIZE] = "";
+	bool is_new, full = false;
+	struct pair *p;
+
+	if (snprintf(key, sizeof(key), "%s/%s", customer, mailer) >= (int)sizeof(key))
 		return false;
-	(void)snprintf(now, sizeof(now), "%llu", (unsigned long long)clock_now());
-	err_clear(&e);
-	if (m->store != NULL && store_keep(m->store, SPACE, key, now, &e) != STORE_DONE)
-		log_printf(LOG_LEVEL_WARNING, "mailers: a first use cannot be kept and may be told again: %s",
-		    e.text);
-	return true;
+	(void)pthread_mutex_lock(&m->lock);
+	p = find_or_add(m, key, &is_new);
+	if (p == NULL) {
+		full = !m->full;
+		m->full = true;
+	} else {
+		p->first = is_new ? now : p->first;
+		p->last = now;
+		p->count++;
+		p->kind = kind;
+		if (is_new || now - p->saved_at >= SAVE_EVERY)
+			to_value(p, now, value);
+	}
+	(void)pthread_mutex_unlock(&m->lock);
+	if (*value != '\0')
+		keep(m->store, key, value);
+	if (full)
+		log_printf(LOG_LEVEL_WARNING, "mailers: %u pairs of customer and mailer are known; further first uses "
+		    "are not told", MAILER_SEEN_MAX);
+	return is_new;
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+/* The latest first, then by name. */
+static int
+by_last(const void *a, const void *b)
+{
+	const struct mailer_sighting *x = a, *y = b;
+	int order;
+
+	if (x->last != y->last)
+		return x->last > y->last ? -1 : 1;
+	order = strcmp(x->customer, y->customer);
+	return order != 0 ? order : strcmp(x->mailer, y->mailer);
+}
+
+/* "CUSTOMER/MAILER": no mailer has a '/' in its name. */
+static bool
+is_wanted(const struct pair *p, const char *customer, const char *mailer)
+{
+	const char *slash = strrchr(p->key, '/');
+	size_t n;
+
+	if (slash == NULL)
+		return false;
+	n = (size_t)(slash - p->key);
+	return (customer == NULL || (strlen(customer) == n && memcmp(customer, p->key, n) == 0)) &&
+	    (mailer == NULL || strcmp(mailer, slash + 1) == 0);
+}
+
+static size_t
+list_pairs(struct mailer_seen *m, const char *customer, const char *mailer, struct arena *a,
+    struct mailer_sighting **to)
+{
+	struct mailer_sighting *list;
+	const struct pair *p;
+	const char *slash;
+	size_t n = 0, i;
+
+	(void)pthread_mutex_lock(&m->lock);
+	for (i = 0; i < m->n_slots; i++)
+		n += m->slots[i] != NULL && is_wanted(m->slots[i], customer, mailer);
+	*to = list = arena_alloc(a, (n + 1) * sizeof(*list));
+	for (n = 0, i = 0; i < m->n_slots; i++) {
+		p = m->slots[i];
+		if (p == NULL || !is_wanted(p, customer, mailer))
+			continue;
+		slash = strrchr(p->key, '/');
+		list[n++] = (struct mailer_sighting){ arena_strndup(a, p->key, (size_t)(slash - p->key)),
+			arena_strdup(a, slash + 1), p->kind, p->first, p->last, p->count };
+	}
+	(void)pthread_mutex_unlock(&m->lock);
+	return n;
+}
+
+size_t
+mailer_seen_list(struct store *s, const char *customer, const char *mailer, struct arena *a,
+    struct mailer_sighting **to)
+{
+	struct mailer_seen *m;
+	size_t n;
+
+	/* The check's own memory when there is one; else what the store has. */
+	(void)pthread_mutex_lock(&all_lock);
+	for (m = all; m != NULL && m->store != s; m = m->next)
+		;
+	if (m != NULL)
+		m->refs++;
+	(void)pthread_mutex_unlock(&all_lock);
+	if (m == NULL)
+		m = mailer_seen_open(s);
+	n = list_pairs(m, customer, mailer, a, to);
+	mailer_seen_close(&m);
+	if (n > 1)
+		qsort(*to, n, sizeof(**to), by_last);
+	return n;
 }

@@ -133,6 +133,7 @@ tables(struct str *s, const struct services *v)
 	const struct { const char *name; const struct table *table; } t[] = {
 		{ "accounts", v->accounts }, { "networks", v->networks }, { "users", v->users },
 		{ "domains", v->domains }, { "customers", v->customers }, { "also", v->also },
+		{ "mailers", v->mailers },
 	};
 	size_t i;
 

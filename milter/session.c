@@ -36,6 +36,7 @@ struct session {
 	uint64_t number;
 	unsigned messages;
 	unsigned needs;
+	bool skips;		/* of the body only the beginning is wanted, and the MTA knows SMFIR_SKIP */
 	bool open;		/* between MAIL and the end of that message */
 	enum stage stage;	/* the last one that ran */
 };
@@ -62,6 +63,13 @@ end_message(struct session *s, bool aborted)
 	facts_end(&s->message.facts);
 }
 
+/* The beginning of the body is wanted and the rest of it is not: the MTA need not send that. */
+static bool
+wants_start_only(unsigned needs)
+{
+	return (needs & (NEED_BODY | NEED_BODY_START)) == NEED_BODY_START;
+}
+
 /* Which callbacks and replies the checks under this configuration do not need. */
 static unsigned long
 unneeded(unsigned needs, unsigned long offered)
@@ -69,7 +77,10 @@ unneeded(unsigned needs, unsigned long offered)
 	unsigned long flags = SMFIP_NOHELO | SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOUNKNOWN | SMFIP_NR_CONN |
 	    SMFIP_NR_RCPT | SMFIP_NR_HDR;
 
-	flags |= needs & NEED_BODY ? SMFIP_NR_BODY : SMFIP_NOBODY;
+	if (wants_start_only(needs) && (offered & SMFIP_SKIP))
+		flags |= SMFIP_SKIP;	/* its replies say when it is enough */
+	else
+		flags |= needs & (NEED_BODY | NEED_BODY_START) ? SMFIP_NR_BODY : SMFIP_NOBODY;
 	if (!(needs & NEED_RECIPIENTS))
 		flags |= SMFIP_NORCPT;
 	if (!(needs & NEED_HEADERS))
@@ -107,6 +118,7 @@ on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long f2,
 		abort();
 	s->chain = hooks.chain(hooks.cookie);
 	s->needs = chain_needs(s->chain);
+	s->skips = wants_start_only(s->needs) && (f1 & SMFIP_SKIP);
 	s->number = atomic_fetch_add_explicit(&sessions_begun, 1, memory_order_relaxed) + 1;
 	atomic_fetch_add_explicit(&sessions_open, 1, memory_order_relaxed);
 	smfi_setpriv(ctx, s);
@@ -310,10 +322,14 @@ on_body(SMFICTX *ctx, unsigned char *chunk, size_t n)
 {
 	struct session *s = smfi_getpriv(ctx);
 
-	(void)chunk;
-	if (s != NULL && s->open)
+	if (s != NULL && s->open) {
 		s->message.facts.bytes += n;
-	return SMFIS_NOREPLY;
+		if (s->needs & NEED_BODY_START)
+			facts_keep_body(&s->message.facts, chunk, n);
+	}
+	if (s == NULL || !s->skips)
+		return SMFIS_NOREPLY;
+	return s->message.facts.n_body_start < FACTS_BODY_START ? SMFIS_CONTINUE : SMFIS_SKIP;
 }
 
 static sfsistat

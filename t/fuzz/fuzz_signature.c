@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/signature_private.h"
 
@@ -55,13 +56,20 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 
 static void
-match(struct signature_set *s, const struct signature_header *h, size_t n)
+match(struct signature_set *s, const struct signature_header *h, size_t n, const char *body)
 {
+	const struct signature_message q = { h, n, body, strlen(body) };
 	struct arena *a = arena_new(ARENA_DEFAULT_CAP);
 	struct signature_match m[4];
-	size_t found = signature_match(s, h, n, a, m, 4), i;
+	struct signature_near near;
+	size_t found = signature_match_message(s, &q, a, m, 4), i;
 	const char *c;
 
+	if (signature_closest(s, &q, a, &near)) {
+		must(*near.missing != '\0' && strlen(near.missing) < 400);
+		for (c = near.missing; *c != '\0'; c++)
+			must((unsigned char)*c >= 0x20 && *c != 0x7f);
+	}
 	must(found <= 4);
 	for (i = 0; i < found; i++) {
 		must(signature_kind_known(m[i].kind) && *m[i].name != '\0' && *m[i].title != '\0');
@@ -105,9 +113,29 @@ try_header(const char *data, size_t n)
 	struct err e;
 
 	must(text != NULL);
-	match(shipped, h, split(text, h));
+	match(shipped, h, split(text, h), text);
 	must(signature_slow(shipped, &e) == 0);
 	free(text);
+}
+
+/* What the index takes a pattern to need is in whatever the pattern matches. */
+static void
+check_needs(const struct signature_set *s, const char *value, size_t n)
+{
+	struct pattern_work *w = pattern_work_new();
+	const struct signature_test *t;
+	char *text = strndup(value, n);
+	size_t i;
+
+	must(text != NULL);
+	for (i = 0; s != NULL && i < s->n_tests; i++) {
+		t = &s->tests[i];
+		if (t->pattern == NULL || t->n_need == 0 || pattern_match(t->pattern, w, text, strlen(text), NULL) != 1)
+			continue;
+		must(t->need_first ? strncasecmp(text, t->need, t->n_need) == 0 : strcasestr(text, t->need) != NULL);
+	}
+	free(text);
+	pattern_work_free(&w);
 }
 
 static void
@@ -126,7 +154,11 @@ try_file(const char *data, size_t n)
 	s = signature_parse("f", data, n, &report, &bad);
 	must(told <= 21 && (told > 0 || (s != NULL && bad == 0)));
 	must(signature_count(s) <= SIGNATURE_ENTRIES_MAX);
-	match(s, h, sizeof(h) / sizeof(h[0]));
+	match(s, h, sizeof(h) / sizeof(h[0]), "--b1\r\n<a href=3D\"http://acme.example/?m=3D1\">");
+	for (i = 0; i < sizeof(h) / sizeof(h[0]); i++)
+		check_needs(s, h[i].value, strlen(h[i].value));
+	for (i = 1; i <= 64 && i <= n; i *= 2)
+		check_needs(s, data + n - i, i);
 	for (i = 0; i < 7; i++)
 		(void)signature_wants(s, h[i].name);
 	while (signature_slow(s, &e) == 1)

@@ -40,4 +40,46 @@ deliver bob@acme.example <bob@acme.example> <x@dest.example> bob@acme.example
 expect pass
 END
 daemon_stop
+
+cat >"$T/signatures.conf" <<'END'
+gatepost-signatures 1
+signature pixel
+	title       The Pixel
+	kind        bulk
+	confidence  80
+	all   @body contains pixel.gif?id=
+END
+{
+	printf '<img src="http://acme.example/pixel.gif?id=1">\r\n'
+	head -c 300000 /dev/zero | tr '\0' 'y' | fold -w 70 | sed 's/$/\r/'
+} >"$T/long"
+daemon_config <<END
+mailers : { signatures = "$T/signatures.conf"; actions = { bulk = "reject"; }; };
+limits = ( { name = "burst"; per = "account"; count = "recipients"; ceilings = [ "1000/1h" ]; action = "defer"; } );
+END
+daemon_start
+play <<END
+test the body is sent, and answered, when a signature asks for its beginning
+expect flags SKIP
+expect noflags NOBODY NR_BODY
+test of a long one the rest is not wanted
+connect client.example 192.0.2.1 40000
+login bob@acme.example
+mail <bob@acme.example>
+rcpt <x@dest.example>
+header From: bob@acme.example
+body $T/long
+expect skipped
+test and the signature is found in its beginning
+eom
+expect reply 550 5.7.1 mail made by bulk mailing software
+test a short one is read to its end
+mail <bob@acme.example>
+rcpt <x@dest.example>
+header From: bob@acme.example
+text see http://acme.example/pixel.gif?id=2
+eom
+expect reply 550 5.7.1 mail made by bulk mailing software
+END
+daemon_stop
 t_done

@@ -538,6 +538,14 @@ expect_noflags(char *rest)
 }
 
 static void
+expect_skipped(char *rest)
+{
+	(void)rest;
+	if (!now->mta.skip_body)
+		not_ok("the filter did not ask to be spared the rest of the body");
+}
+
+static void
 wrong_verdict(const char *wanted)
 {
 	const struct mta_reply *r = &now->mta.reply;
@@ -716,6 +724,7 @@ static const struct command expectations[] = {
 	{ "flags", expect_flags },		/* protocol bits that are set */
 	{ "noflags", expect_noflags },		/* and those that are not */
 	{ "list", expect_lists },		/* STAGE NAMES: macros asked for */
+	{ "skipped", expect_skipped },		/* the rest of the body was not wanted */
 	{ "closed", expect_closed },		/* [MS] the filter closes the connection */
 	{ "broken", expect_broken },		/* it already has, in the middle of things */
 	{ NULL, NULL }

@@ -515,7 +515,7 @@ expect_fact(const char *text)
 	const struct facts *f = &now.message.facts;
 	const struct { const char *name, *value; } known[] = {
 		{ "customer", f->customer }, { "account", f->account }, { "plan", f->plan }, { "submitter", f->submitter },
-		{ "mailer", f->mailer }, { "class", facts_class_text(f->class) },
+		{ "mailer", f->mailer }, { "traits", f->mailer_traits }, { "class", facts_class_text(f->class) },
 		{ "quality", facts_quality_text(f->quality) },
 	};
 	size_t i, n;
@@ -626,6 +626,16 @@ step_body(const char *text)
 }
 
 static void
+step_text(const char *text)
+{
+	if (now.sent)
+		return;
+	now.message.facts.bytes += strlen(text);
+	if (chain_needs(now.chain) & NEED_BODY_START)
+		facts_keep_body(&now.message.facts, text, strlen(text));
+}
+
+static void
 step_reload(const char *text)
 {
 	struct chain *next;
@@ -647,7 +657,7 @@ run_step(char *text)
 		void (*step)(const char *text);
 	} steps[] = {
 		{ "client ", step_client }, { "local", step_local }, { "login ", step_login }, { "mail ", step_mail },
-		{ "rcpt ", step_rcpt }, { "body ", step_body }, { "again ", step_again }, { "suspend ", step_suspend },
+		{ "rcpt ", step_rcpt }, { "body ", step_body }, { "text ", step_text }, { "again ", step_again }, { "suspend ", step_suspend },
 		{ "release ", step_release }, { "raise ", step_raise }, { "reset ", step_reset },
 		{ "advance ", step_advance }, { "expect ", step_expect }, { "reload", step_reload },
 	};

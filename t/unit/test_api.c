@@ -26,6 +26,7 @@
 #include "lib/log.h"
 #include "lib/store.h"
 #include "milter/chain.h"
+#include "milter/mailer_seen.h"
 
 static char dir[200];
 static struct sockaddr_un where = { .sun_family = AF_UNIX };
@@ -333,6 +334,8 @@ refusals(void **state)
 		{ "nobody named", "GET", "/limits", NULL, 400 },
 		{ "n too large", "GET", "/top?n=100000", NULL, 400 },
 		{ "n no number", "GET", "/top?n=-1", NULL, 400 },
+		{ "n too large for mailers", "GET", "/mailers?n=1001", NULL, 400 },
+		{ "mailers of a customer", "GET", "/mailers?customer=acme", NULL, 400 },
 		{ "unknown limit", "GET", "/top?limit=none", NULL, 404 },
 		{ "a client that is no address", "GET", "/limits?client=300.1.1.1", NULL, 400 },
 		{ "a body for a question without", "GET", "/status", "{}", 413 },
@@ -787,6 +790,51 @@ strangers_cannot_hold_every_connection(void **state)
 	close(pipe_fd[0]);
 }
 
+/* ---- mailers ----------------------------------------------------------------------------------- */
+
+static void
+mailers_that_were_seen(void **state)
+{
+	struct mailer_seen *m = mailer_seen_open(store);
+	json_t *j, *list;
+
+	(void)state;
+	assert_true(mailer_seen_first(m, "acme", "phplist", "bulk"));
+	assert_false(mailer_seen_first(m, "acme", "phplist", "bulk"));
+	assert_true(mailer_seen_first(m, "small", "phplist", "bulk"));
+	assert_true(mailer_seen_first(m, "small", "mailpoet", "newsletter"));
+	j = ask(200, "GET", "/mailers", NULL);
+	list = json_object_get(j, "mailers");
+	assert_int_equal(json_array_size(list), 2);
+	expect_text(json_array_get(list, 0), "mailer", "phplist");	/* the most messages first */
+	expect_number(json_array_get(list, 0), "customers", 2);
+	expect_number(json_array_get(list, 0), "messages", 3);
+	expect_text(json_array_get(list, 1), "kind", "newsletter");
+	json_decref(j);
+	j = ask(200, "GET", "/mailers?mailer=phplist", NULL);
+	list = json_object_get(j, "mailers");
+	assert_int_equal(json_array_size(list), 2);
+	expect_number(row(list, "customer", "acme"), "messages", 2);
+	json_decref(j);
+	j = ask(200, "GET", "/mailers?n=1", NULL);
+	assert_int_equal(json_array_size(json_object_get(j, "mailers")), 1);
+	expect_number(j, "found", 2);
+	json_decref(j);
+	j = ask(200, "GET", "/show?customer=acme", NULL);
+	list = json_object_get(j, "mailers");
+	assert_int_equal(json_array_size(list), 1);
+	expect_text(json_array_get(list, 0), "mailer", "phplist");
+	assert_true(json_integer_value(json_object_get(json_array_get(list, 0), "first")) > 0);
+	json_decref(j);
+	mailer_seen_close(&m);
+	j = ask(200, "GET", "/mailers", NULL);		/* nothing in memory: the store knows */
+	expect_number(j, "found", 2);
+	json_decref(j);
+	j = ask(200, "GET", "/show?account=nobody", NULL);
+	assert_int_equal(json_array_size(json_object_get(j, "mailers")), 0);
+	json_decref(j);
+}
+
 int
 main(void)
 {
@@ -797,6 +845,7 @@ main(void)
 		cmocka_unit_test(status),
 		cmocka_unit_test(metrics),
 		cmocka_unit_test(show_and_limits),
+		cmocka_unit_test(mailers_that_were_seen),
 		cmocka_unit_test(top),
 		cmocka_unit_test(suspend_and_release),
 		cmocka_unit_test(raise_and_lower),

@@ -25,14 +25,16 @@
 
 /* ---- stand-ins ------------------------------------------------------------------- */
 
-static char kept[20][100];
-static size_t n_kept;
+static char kept[20][100], kept_value[20][100];
+static size_t n_kept, n_keeps;
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 static enum store_result keep_result = STORE_DONE;
 
 enum store_result
 store_keep(struct store *s, const char *space, const char *name, const char *value, struct err *e)
 {
+	size_t i;
+
 	(void)s;
 	assert_string_equal(space, "mailers");
 	assert_non_null(value);
@@ -41,8 +43,13 @@ store_keep(struct store *s, const char *space, const char *name, const char *val
 		return keep_result;
 	}
 	(void)pthread_mutex_lock(&kept_lock);
-	assert_true(n_kept < 20);
-	(void)snprintf(kept[n_kept++], sizeof(kept[0]), "%s", name);
+	for (i = 0; i < n_kept && strcmp(kept[i], name) != 0; i++)
+		;
+	assert_true(i < 20);
+	n_kept += i == n_kept;
+	n_keeps++;
+	(void)snprintf(kept[i], sizeof(kept[0]), "%s", name);
+	(void)snprintf(kept_value[i], sizeof(kept_value[0]), "%s", value);
 	(void)pthread_mutex_unlock(&kept_lock);
 	return STORE_DONE;
 }
@@ -57,7 +64,29 @@ store_kept(struct store *s, const char *space, void (*each)(void *, const char *
 	(void)e;
 	assert_string_equal(space, "mailers");
 	for (i = 0; i < n_kept; i++)
-		each(cookie, kept[i], "1767225600000");
+		each(cookie, kept[i], kept_value[i]);
+	return 0;
+}
+
+/* The table of what is allowed: one row for each of who. */
+static struct { const char *who, *list; } rows[4];
+static bool table_fails;
+
+int
+table_lookup(struct table *t, const char *key, struct arena *a, uint64_t deadline, const char **value,
+    struct err *e)
+{
+	size_t i;
+
+	(void)t;
+	(void)deadline;
+	if (table_fails)
+		return err_set(e, ERR_SYSTEM, "the server is away");
+	for (i = 0; i < 4; i++)
+		if (rows[i].who != NULL && strcmp(rows[i].who, key) == 0) {
+			*value = arena_strdup(a, rows[i].list);
+			return 1;
+		}
 	return 0;
 }
 
@@ -121,8 +150,11 @@ static struct conf conf;
 static struct services services;
 static struct message message;
 static void *state;
+static const char *plan;
+static bool local;
+static size_t recipients;
 
-static struct { const char *kind; enum conf_action action; } actions[] = {
+static struct conf_mailer_action actions[] = {
 	{ "bulk", CONF_TAG }, { "webshell", CONF_HOLD }, { "desktop", CONF_REJECT }
 };
 
@@ -184,11 +216,17 @@ setup(void **unused)
 	conf.mailers.signatures = file;
 	conf.mailers.header = "X-Bulk-Mailer";
 	conf.mailers.first_seen_alert = true;
-	conf.mailers.actions = (void *)actions;
+	conf.mailers.directory = "";
+	conf.mailers.unsure = CONF_DEFER;
+	conf.mailers.actions = actions;
 	conf.mailers.n_actions = sizeof(actions) / sizeof(actions[0]);
 	services = (struct services){ .conf = &conf, .store = (struct store *)&n_kept,
 	    .alerts = (struct alerts *)&alerted };
-	n_kept = 0;
+	n_kept = n_keeps = recipients = 0;
+	plan = NULL;
+	local = false;
+	memset(rows, 0, sizeof(rows));
+	table_fails = false;
 	logged = reported = 0;
 	keep_result = STORE_DONE;
 	memset(&alerted, 0, sizeof(alerted));
@@ -208,21 +246,52 @@ teardown(void **unused)
 	return 0;
 }
 
-/* One message of a customer through run and finish. */
+static enum check_answer answered;
+static struct err error;
+
+/* One message through run and finish; header lines with "\n" between. */
 static void
-pass(const char *customer, const char *mailer)
+pass_header(const char *customer, const char *lines)
 {
-	struct err e;
+	char copy[2000], *line, *at = copy;
 
 	facts_begin(&message.facts, arena_new(ARENA_DEFAULT_CAP));
 	verdict_begin(&message.verdict, message.facts.arena);
 	message.services = &services;
 	message.mode = conf.mailers.mode;
 	message.facts.customer = customer;
+	message.facts.account = customer == NULL ? NULL : "bob";
+	message.facts.plan = plan;
+	message.facts.local = local;
+	message.facts.n_recipients = recipients;
 	facts_add_header(&message.facts, "From", "a@acme.example");
-	facts_add_header(&message.facts, "X-Mailer", mailer);
-	assert_int_equal(check_mailer.run(state, STAGE_END, &message, &e), CHECK_DONE);
+	(void)snprintf(copy, sizeof(copy), "%s", lines);
+	while ((line = strsep(&at, "\n")) != NULL) {
+		char *colon = strstr(line, ": ");
+
+		assert_non_null(colon);
+		*colon = '\0';
+		facts_add_header(&message.facts, line, colon + 2);
+	}
+	err_clear(&error);
+	answered = check_mailer.run(state, STAGE_END, &message, &error);
 	check_mailer.finish(state, &message);
+}
+
+#define WHOLE "Date: Mon, 2 Mar 2026 08:12:10 +0100\nMessage-ID: <1@acme.example>\n"
+
+/* One whole message of a customer. */
+static void
+pass(const char *customer, const char *mailer)
+{
+	struct arena *a = arena_new(ARENA_DEFAULT_CAP);
+	char *value = arena_strdup(a, mailer), *c;
+
+	for (c = value; (c = strchr(c, '\n')) != NULL; c++)	/* a fold, not another field */
+		*c = ' ';
+	pass_header(customer, arena_printf(a, WHOLE "X-Mailer: %s", value));
+	assert_int_equal(answered, CHECK_DONE);
+	arena_free(&a);
 }
 
 static const struct {
@@ -312,6 +381,244 @@ first_use_is_told_once(void **unused)
 	assert_int_equal(alerted.n, 3);
 	assert_int_equal(n_kept, 3);
 	assert_string_equal(kept[0], "acme/sender");
+}
+
+static void
+what_was_seen_is_listed_with_times_and_counts(void **unused)
+{
+	struct arena *a = arena_new(ARENA_DEFAULT_CAP);
+	struct mailer_sighting *w;
+	unsigned long long first, last, count;
+	char kind[20];
+
+	(void)unused;
+	pass("acme", "Sender 1");
+	pass("acme", "Sender 2");
+	pass("acme", "Sender 3");
+	pass("acme", "Shell 1");
+	pass("a/b", "Sender 1");
+	pass("acme", "Tool 1");		/* a library is nothing to remember */
+	assert_int_equal(n_keeps, 3);	/* written once each, not for every message */
+	assert_int_equal(mailer_seen_list(services.store, NULL, NULL, a, &w), 3);
+	assert_int_equal(mailer_seen_list(services.store, "b", NULL, a, &w), 0);
+	assert_int_equal(mailer_seen_list(services.store, "a/b", NULL, a, &w), 1);
+	assert_string_equal(w[0].mailer, "sender");
+	assert_int_equal(mailer_seen_list(services.store, "acme", "sender", a, &w), 1);
+	assert_string_equal(w[0].customer, "acme");
+	assert_string_equal(w[0].kind, "bulk");
+	assert_int_equal(w[0].count, 3);
+	assert_true(w[0].first > 0 && w[0].last >= w[0].first);
+	check_mailer.free(state);	/* what was not written yet is now */
+	state = NULL;
+	assert_int_equal(sscanf(kept_value[0], "%llu %llu %llu %19s", &first, &last, &count, kind), 4);
+	assert_int_equal(count, 3);
+	assert_string_equal(kind, "bulk");
+	assert_int_equal(mailer_seen_list(services.store, "acme", "sender", a, &w), 1);	/* from the store */
+	assert_int_equal(w[0].count, 3);
+	(void)snprintf(kept_value[0], sizeof(kept_value[0]), "1767225600000");	/* of an earlier version */
+	assert_int_equal(mailer_seen_list(services.store, "acme", "sender", a, &w), 1);
+	assert_int_equal(w[0].first, 1767225600000);
+	assert_int_equal(w[0].last, 1767225600000);
+	assert_string_equal(w[0].kind, "");
+	arena_free(&a);
+}
+
+static void
+a_plan_has_actions_of_its_own(void **unused)
+{
+	static struct conf_mailer_action business[] = { { "bulk", CONF_ACCEPT }, { "crm", CONF_HOLD } };
+	static struct conf_mailer_plan plans[] = { { "business", business, 2 } };
+
+	(void)unused;
+	conf.mailers.plans = plans;
+	conf.mailers.n_plans = 1;
+	pass("acme", "Sender 1");
+	assert_int_equal(verdict_action(&message.verdict), CONF_TAG);
+	plan = "business";
+	pass("acme", "Sender 1");
+	assert_int_equal(verdict_action(&message.verdict), CONF_ACCEPT);
+	pass("acme", "Members 1");
+	assert_int_equal(verdict_action(&message.verdict), CONF_HOLD);
+	pass("acme", "Shell 1");		/* a kind that the plan does not name: as for all */
+	assert_int_equal(verdict_action(&message.verdict), CONF_HOLD);
+}
+
+static const struct {
+	const char *name, *who, *list;
+	bool allowed;
+} allow_cases[] = {
+	{ "by name", "acme", "shell", true },
+	{ "by kind", "acme", "crm, webshell", true },
+	{ "of the account", "bob", "shell", true },
+	{ "with capitals", "acme", "Shell", true },
+	{ "until a day to come", "acme", "other;until=2020-01-01, shell;until=9999-12-31", true },
+	{ "no more", "acme", "shell;until=2020-12-31", false },
+	{ "a date that is none", "acme", "shell;until=tomorrow", false },
+	{ "no date", "acme", "shell;until=", false },
+	{ "something else behind it", "acme", "shell;since=2020-12-31", false },
+	{ "another mailer", "acme", "sender, shell-hint", false },
+	{ "another customer", "zenith", "shell", false },
+	{ "nothing", "acme", ",", false },
+};
+
+static void
+a_table_allows_mailers(void **unused)
+{
+	size_t i;
+
+	(void)unused;
+	services.mailers = (struct table *)rows;
+	for (i = 0; i < sizeof(allow_cases) / sizeof(allow_cases[0]); i++) {
+		rows[0].who = allow_cases[i].who;
+		rows[0].list = allow_cases[i].list;
+		pass("acme", "Shell 1");
+		if (verdict_action(&message.verdict) != (allow_cases[i].allowed ? CONF_ACCEPT : CONF_HOLD))
+			fail_msg("%s: %s", allow_cases[i].name, conf_action_text(verdict_action(&message.verdict)));
+		assert_int_equal(message.facts.mailer_allowed, allow_cases[i].allowed);
+		assert_string_equal(message.facts.mailer, "shell");	/* limits and the log know it all the same */
+		assert_non_null(message.verdict.inserts);
+		if (allow_cases[i].allowed)
+			assert_non_null(strstr(message.verdict.findings->desk, "allowed by tables.mailers, "));
+	}
+}
+
+static void
+what_is_allowed_alerts_nobody_and_is_remembered(void **unused)
+{
+	(void)unused;
+	services.mailers = (struct table *)rows;
+	rows[0].who = "acme";
+	rows[0].list = "sender";
+	pass("acme", "Sender 1");
+	assert_int_equal(alerted.n, 0);
+	assert_int_equal(n_kept, 1);
+}
+
+static void
+a_table_that_cannot_tell_makes_unsure(void **unused)
+{
+	(void)unused;
+	services.mailers = (struct table *)rows;
+	table_fails = true;
+	pass_header("acme", WHOLE "X-Mailer: Sender 1");
+	assert_int_equal(answered, CHECK_UNSURE);
+	assert_non_null(strstr(error.text, "the server is away"));
+	assert_int_equal(check_mailer.unsure(&conf), CONF_DEFER);
+	assert_int_equal(alerted.n, 0);
+	pass("acme", "Tool 1");			/* nothing to ask about */
+	pass("acme", "Mutt");
+}
+
+/* ---- traits ------------------------------------------------------------------------------- */
+
+#define BULK "Precedence: bulk\n"
+#define OUT "List-Unsubscribe: <https://acme.example/out?id=7>\n"
+#define CLICK "List-Unsubscribe-Post: List-Unsubscribe=One-Click\n"
+#define END "Subject: s"
+
+static const struct {
+	const char *name, *lines;
+	size_t recipients;
+	bool local;
+	const char *traits;		/* NULL = none */
+} trait_cases[] = {
+	{ "an ordinary message", WHOLE "X-Mailer: Mutt", 1, false, NULL },
+	{ "many recipients", WHOLE END, 50, false, "no-list-unsubscribe" },
+	{ "not quite so many", WHOLE END, 49, false, NULL },
+	{ "many, and no one-click", WHOLE OUT END, 50, false, "no-one-click" },
+	{ "many, and all that is asked", WHOLE OUT CLICK END, 50, false, NULL },
+	{ "one-click by mail only", WHOLE "List-Unsubscribe: <mailto:out@acme.example>\n" CLICK END, 50, false,
+	    "no-one-click" },
+	{ "one-click with another value", WHOLE OUT "List-Unsubscribe-Post: One-Click\n" END, 50, false,
+	    "no-one-click" },
+	{ "one-click in other capitals", WHOLE OUT "list-unsubscribe-post: list-unsubscribe=one-click\n" END, 50,
+	    false, NULL },
+	{ "bulk by its own word", WHOLE BULK END, 1, false, "no-list-unsubscribe,precedence" },
+	{ "list by its own word", WHOLE "Precedence: list\n" END, 1, false, NULL },
+	{ "an answer of a machine", WHOLE BULK "Auto-Submitted: auto-replied\n" END, 1, false, NULL },
+	{ "a ticket", WHOLE BULK "X-RT-Ticket: acme #12\n" END, 1, false, NULL },
+	{ "a discussion", WHOLE BULK OUT "List-Post: <mailto:talk@acme.example>\n" END, 99, false, NULL },
+	{ "an announcement list", WHOLE BULK OUT CLICK "List-Id: <n.acme.example>\nList-Post: NO\n" END, 1, false,
+	    "precedence,campaign" },
+	{ "made by bulk software", WHOLE "X-Mailer: Sender 1", 1, false, "no-list-unsubscribe" },
+	{ "made by a list manager", WHOLE "X-Mailer: Talk 1", 99, false, NULL },
+	{ "made by a library", WHOLE "X-Mailer: Tool 1", 1, false, NULL },
+	{ "a campaign", WHOLE OUT CLICK "X-Foo-Campaign-Id: 7\n" END, 1, false, "campaign" },
+	{ "a subscriber", WHOLE OUT CLICK "x-acme-subscriber-key: 7\n" END, 1, false, "campaign" },
+	{ "Exchange's own", WHOLE "X-MS-Exchange-Tracking-Id: 7\n" END, 1, false, NULL },
+	{ "no Message-ID, no Date", "Subject: s", 1, false, "no-message-id,no-date" },
+	{ "the same from sendmail(1)", "Subject: s", 1, true, NULL },
+	{ "a script among uploads", WHOLE "X-PHP-Script: acme.example/uploads/a.php for 192.0.2.7\n" END, 1, false,
+	    "script-path" },
+	{ "only the visitor is odd", WHOLE "X-PHP-Script: acme.example/a.php for /tmp/x\n" END, 1, false, NULL },
+	{ "a hidden script", WHOLE "X-PHP-Filename: /home/acme/.x/a.php\n" END, 1, false, "script-path" },
+	{ "a certificate's place", WHOLE "X-PHP-Filename: /home/acme/.well-known/a.php\n" END, 1, false, NULL },
+	{ "cPanel's directory", WHOLE "X-Source-Dir: acme.example:/public_html/tmp\n" END, 1, false, "script-path" },
+	{ "code made at run time", WHOLE "X-PHP-Originating-Script: 33:a.php(1) : eval()'d code\n" END, 1, false,
+	    "eval" },
+};
+
+static void
+traits_are_found(void **unused)
+{
+	const char *found;
+	size_t i;
+
+	(void)unused;
+	conf.mailers.volume = 50;
+	for (i = 0; i < sizeof(trait_cases) / sizeof(trait_cases[0]); i++) {
+		recipients = trait_cases[i].recipients;
+		local = trait_cases[i].local;
+		pass_header("acme", trait_cases[i].lines);
+		found = message.facts.mailer_traits;
+		if (found == NULL ? trait_cases[i].traits != NULL :
+		    trait_cases[i].traits == NULL || strcmp(found, trait_cases[i].traits) != 0)
+			fail_msg("%s: %s", trait_cases[i].name, found == NULL ? "none" : found);
+	}
+}
+
+static void
+traits_are_quiet_unless_told_otherwise(void **unused)
+{
+	static struct conf_mailer_action traits[] = { { "precedence", CONF_TAG }, { "no-date", CONF_HOLD } };
+
+	(void)unused;
+	pass_header("acme", WHOLE BULK OUT END);
+	assert_int_equal(verdict_action(&message.verdict), CONF_ACCEPT);
+	assert_string_equal(message.verdict.findings->code, "mailer.no-one-click");
+	assert_true(message.verdict.findings->quiet);
+	assert_non_null(strstr(message.verdict.findings->desk, "Precedence says bulk"));
+	conf.mailers.traits = traits;
+	conf.mailers.n_traits = 2;
+	pass_header("acme", WHOLE BULK OUT CLICK END);
+	assert_int_equal(verdict_action(&message.verdict), CONF_TAG);
+	assert_true(message.verdict.findings->quiet);
+	assert_string_equal(message.verdict.findings->desk, "Precedence: bulk");
+	pass_header("acme", "Message-ID: <1@acme.example>");
+	assert_int_equal(verdict_action(&message.verdict), CONF_HOLD);
+	assert_false(message.verdict.findings->quiet);
+	assert_int_equal(alerted.n, 0);		/* a trait is no mailer seen for the first time */
+}
+
+/* ---- explain -------------------------------------------------------------------------------- */
+
+static void
+explain_says_where_and_what_came_closest(void **unused)
+{
+	(void)unused;
+	message.dry = true;
+	pass("acme", "Sender 1");
+	assert_non_null(strstr(message.verdict.findings->desk, ":2): X-Mailer: Sender 1"));
+	pass_header("acme", WHOLE "X-Slow: b");
+	assert_string_equal(message.verdict.findings->code, "mailer.none");
+	assert_int_equal(message.verdict.findings->action, CONF_ACCEPT);
+	assert_non_null(strstr(message.verdict.findings->desk, "Slow (slow, "));
+	assert_non_null(strstr(message.verdict.findings->desk, "not there: x-slow matches ^(?:a+)+[xy]"));
+	pass_header("acme", WHOLE "X-Other: b");
+	assert_non_null(strstr(message.verdict.findings->desk, "none of 8 signatures has anything in common"));
+	message.dry = false;
+	pass_header("acme", WHOLE "X-Slow: b");
+	assert_null(message.verdict.findings);
 }
 
 static void
@@ -421,6 +728,19 @@ configuration_decides_what_is_needed(void **unused)
 
 	(void)unused;
 	assert_int_equal(check_mailer.needs(state, &conf), NEED_HEADERS);
+	conf.mailers.volume = 50;
+	assert_int_equal(check_mailer.needs(state, &conf), NEED_HEADERS | NEED_RECIPIENTS);
+	conf.mailers.volume = 0;
+	check_mailer.free(state);
+	write_file("gatepost-signatures 1\nsignature body\ntitle B\nkind bulk\nconfidence 80\n"
+	    "all @body contains x=1\n");
+	open_check();
+	assert_int_equal(check_mailer.needs(state, &conf), NEED_HEADERS | NEED_BODY_START);
+	pass("acme", "Mutt");
+	facts_keep_body(&message.facts, "<a href=3D\"http://a/?", 21);
+	facts_keep_body(&message.facts, "x=\r\n=3D1\">", 11);
+	assert_int_equal(check_mailer.run(state, STAGE_END, &message, &e), CHECK_DONE);
+	assert_string_equal(message.facts.mailer, "body");
 	check_mailer.free(state);
 	conf.mailers.signatures = "";
 	state = check_mailer.init(&services, &report, &ok);
@@ -456,7 +776,7 @@ see(void *cookie)
 
 	for (i = 0; i < 2000; i++) {
 		(void)snprintf(customer, sizeof(customer), "c%d", i % 10);
-		if (mailer_seen_first(cookie, customer, "sender"))
+		if (mailer_seen_first(cookie, customer, "sender", "bulk"))
 			atomic_fetch_add(&firsts, 1);
 	}
 	return NULL;
@@ -492,11 +812,11 @@ memory_of_first_uses_is_bounded(void **unused)
 	(void)unused;
 	for (i = 0; i < MAILER_SEEN_MAX + 100; i++) {
 		(void)snprintf(customer, sizeof(customer), "c%zu", i);
-		n += mailer_seen_first(m, customer, "sender");
+		n += mailer_seen_first(m, customer, "sender", "bulk");
 	}
 	assert_int_equal(n, MAILER_SEEN_MAX);
 	assert_int_equal(logged, 1);
-	assert_false(mailer_seen_first(m, "c1", "sender"));
+	assert_false(mailer_seen_first(m, "c1", "sender", "bulk"));
 	mailer_seen_close(&m);
 }
 
@@ -509,6 +829,14 @@ main(void)
 		TEST(each_kind_has_its_consequence),
 		TEST(finding_says_what_and_why),
 		TEST(first_use_is_told_once),
+		TEST(what_was_seen_is_listed_with_times_and_counts),
+		TEST(a_plan_has_actions_of_its_own),
+		TEST(a_table_allows_mailers),
+		TEST(what_is_allowed_alerts_nobody_and_is_remembered),
+		TEST(a_table_that_cannot_tell_makes_unsure),
+		TEST(traits_are_found),
+		TEST(traits_are_quiet_unless_told_otherwise),
+		TEST(explain_says_where_and_what_came_closest),
 		TEST(first_use_is_remembered_over_reload_and_restart),
 		TEST(explain_tells_and_remembers_nothing),
 		TEST(first_seen_off_is_silent_but_remembers),
