@@ -144,10 +144,11 @@ sendmail_submit() {
 
 # In the foreground, as our child.
 sendmail_start() {
+	rm -f "$1/log/pid"
 	sendmail_run "$1" -D "$1/log/maillog" -d89.8 -bD >"$1/log/start" 2>&1 </dev/null &
 	s_pid=$!
 	s_tries=0
-	until grep -q 'starting daemon' "$1/log/maillog" 2>/dev/null && [ -s "$1/log/pid" ]; do
+	until [ -s "$1/log/pid" ]; do
 		s_tries=$((s_tries + 1))
 		[ "$s_tries" -lt 400 ] && kill -0 "$s_pid" 2>/dev/null || {
 			cat "$1/log/start" "$1/log/maillog" >&2
