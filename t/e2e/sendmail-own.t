@@ -10,9 +10,12 @@ limits='limits = (
   { name = "held"; per = "account"; when = { sender = "null"; }; count = "messages"; ceilings = [ "1/1h" ]; action = "hold"; },
   { name = "burst"; per = "account"; count = "messages"; ceilings = [ "100/1h" ]; action = "defer"; }
 );'
+daemon_tables
+printf '%s\n' 'dave acme dave' 'dave@mx.host.example acme dave' >>"$T/accounts"
 e2e_config <<<"$limits"
 daemon_start
 e2e_mta </dev/null
+sendmail_user "$P" dave@mx.host.example secret
 
 # deliver_as MAIL-ARGUMENT ID HEADER...: as deliver, for what is no address in angle brackets.
 deliver_as() {
@@ -42,6 +45,11 @@ deliver_as bob@acme.example bare 'From: bob@acme.example'
 check 'and passes when it is owned' delivered bare '^Return-Path: <bob@acme\.example>$'
 check 'nothing of all that was delivered' [ -z "$(grep -l -E '<(path|from)@client' "$P"/box/new/*)" ]
 
+for login in dave dave@mx.host.example; do
+	deliver $login bob@acme.example "as-$login" 'From: bob@acme.example'
+	check "login $login, as it was typed, is the account" log_has "account=dave .*msgid=<as-$login@client\.example>"
+done
+
 dialogue <<'END'
 AUTH bob@acme.example secret
 MAIL FROM:<bob@acme.example>
@@ -56,9 +64,9 @@ END
 id=$(queued_as)
 check 'without Message-ID the log has the one that Sendmail gives' log_has "message .*qid=$id .*msgid=<[0-9]*\.$id@mx\.host\.example>"
 generated() {
-	await 10 grep -q -i "^Message-ID: <[0-9]*\.$id@mx.host.example>" "$P"/box/new/*
+	grep -q -i "^Message-ID: <[0-9]*\.$id@mx.host.example>" "$P"/box/new/*
 }
-check 'which is delivered' generated
+check 'which is delivered' await 10 generated
 
 copies=()
 for i in $(seq 20); do
