@@ -23,6 +23,8 @@
 # A user that every Debian has and nobody runs anything as: Sendmail's own come with its package.
 s_owner=mail
 s_root=
+# Sendmail sleeps for a minute when the machine's name has no dot and nobody can complete it.
+s_named='hostname mx.host.example && exec "$@"'
 
 sendmail_unpack() {
 	s_root=$1
@@ -124,9 +126,8 @@ sendmail_user() {
 	chmod 600 "$1/etc/sasl/sasldb2"
 }
 
-# Sendmail sleeps for a minute when the machine's name has no dot and nobody can complete it.
 sendmail_named() {
-	unshare --uts sh -c 'hostname mx.host.example && exec "$@"' sendmail "$@"
+	unshare --uts sh -c "$s_named" sendmail "$@"
 }
 
 sendmail_run() {
@@ -145,7 +146,9 @@ sendmail_submit() {
 # In the foreground, as our child.
 sendmail_start() {
 	rm -f "$1/log/pid"
-	sendmail_run "$1" -D "$1/log/maillog" -d89.8 -bD >"$1/log/start" 2>&1 </dev/null &
+	# Not by sendmail_run: $! would be a shell's.
+	unshare --uts sh -c "$s_named" sendmail "$s_root/usr/libexec/sendmail/sendmail" -C "$1/etc/sendmail.cf" \
+	    -D "$1/log/maillog" -d89.8 -bD >"$1/log/start" 2>&1 </dev/null &
 	s_pid=$!
 	s_tries=0
 	until [ -s "$1/log/pid" ]; do
