@@ -40,7 +40,7 @@ check 'by its one name' log_has 'account=alice@acme.example .*msgid=<case@client
 
 copies=()
 for name in X-Customer-ID x-customer-id X-CUSTOMER-ID X-Customer-Id X-Gatepost-Tag X-Bulk-Mailer X-Form-Submitter-IP; do
-	copies+=("$name: victim" "$name:victim" "$name:"$'\n\tvictim' "$name : victim")
+	copies+=("$name: victim" "$name:victim" "$name:"$'\n\tvictim' "$name : victim" "$name"$'\t:\tvictim' "$name: víctim victim" "$name:")
 done
 deliver bob@acme.example bob@acme.example forged "${copies[@]}" 'From: bob@acme.example' 'Subject: kept' "${copies[@]}"
 check 'a message full of forged headers is taken' told '^250 '
