@@ -10,7 +10,8 @@
 #     sendmail_user DIR bob@acme.example secret      a login (Cyrus SASL, its own sasldb; no service runs)
 #     sendmail_start DIR; sendmail_stop DIR
 #     sendmail_run DIR [OPTION...]           the program as root, with the daemon's configuration: mailq, queue runs
-#     sendmail_submit DIR OPTION... ADDRESS  sendmail(1) as a user without rights runs it: through the submission queue
+#     sendmail_submit DIR [OPTION...]        sendmail(1) as a user without rights runs it: through the submission queue
+#     sendmail_submission DIR [OPTION...]    that queue, as root looks at it and runs it
 #
 # Needs root, m4, sasl2-bin, and the libraries that contrib/deps lists. Everything is below DIR: both queues,
 # configuration made from the packages' own m4 files, SASL's, log/maillog. Only loopback is listened on. Mail goes to
@@ -23,8 +24,6 @@
 # A user that every Debian has and nobody runs anything as: Sendmail's own come with its package.
 s_owner=mail
 s_root=
-# Sendmail sleeps for a minute when the machine's name has no dot and nobody can complete it.
-s_named='hostname mx.host.example && exec "$@"'
 
 sendmail_unpack() {
 	s_root=$1
@@ -55,14 +54,66 @@ sendmail_mc() {
 	END
 }
 
+# The daemon's: all mail goes to the mailer that ends in DIR/box.
+sendmail_daemon_mc() {
+	sendmail_mc "$1"
+	cat <<-END
+	define(\`confPID_FILE', \`$1/log/pid')
+	define(\`confRUN_AS_USER', \`$s_owner:$s_owner')
+	define(\`QUEUE_DIR', \`$1/queue')
+	define(\`ALIAS_FILE', \`')
+	define(\`confAUTH_MECHANISMS', \`PLAIN')
+	TRUST_AUTH_MECH(\`PLAIN')
+	FEATURE(\`accept_unresolvable_domains')
+	FEATURE(\`promiscuous_relay')
+	FEATURE(\`no_default_msa')
+	DAEMON_OPTIONS(\`Name=MTA, Family=inet, Addr=127.0.0.1, Port=$2')
+	END
+	cat
+	cat <<-END
+	MAILER(\`smtp')
+	MAILER_DEFINITIONS
+	Mbox, P=$1/deliver, F=DFMPSmn, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\n, U=$s_owner:$s_owner, A=deliver \$i \$u
+	LOCAL_RULE_0
+	R\$* < @ \$* > \$*	\$#box \$@ box \$: \$1 < @ \$2 > \$3
+	LOCAL_CONFIG
+	ESASL_CONF_PATH=$1/etc/sasl
+	END
+}
+
+# What sendmail(1) reads: all mail goes to the daemon.
+sendmail_submit_mc() {
+	sendmail_mc "$1"
+	cat <<-END
+	define(\`MSP_QUEUE_DIR', \`$1/clientqueue')
+	define(\`confPID_FILE', \`$1/log/submit.pid')
+	define(\`confRUN_AS_USER', \`$s_owner:$s_owner')
+	define(\`RELAY_MAILER_ARGS', \`TCP \$h $2')
+	FEATURE(\`msp', \`[127.0.0.1]')
+	END
+}
+
+sendmail_folders() {
+	mkdir -p "$1/etc/sasl" "$1/log" "$1/queue" "$1/clientqueue" "$1/box/new" "$1/box/tmp"
+	chmod 755 "$1" "$1/etc" "$1/etc/sasl" "$1/log" "$1/box"
+	chmod 700 "$1/queue"
+	chmod 770 "$1/clientqueue"
+	chown "$s_owner:$s_owner" "$1/queue" "$1/clientqueue" "$1/box/new" "$1/box/tmp"
+}
+
+# Sendmail sleeps for a minute when the machine's name has no dot and nobody can complete it: it gets a name of its own.
+# Where that is not allowed (a container without CAP_SYS_ADMIN), the machine's name has to do.
+sendmail_named() {
+	if unshare --uts true 2>/dev/null; then
+		echo "exec unshare --uts sh -c 'hostname mx.host.example && exec \"\$@\"' sendmail \"\$@\""
+	else
+		echo 'exec "$@"'
+	fi
+}
+
 sendmail_make() {
 	s_dir=$1
-	s_port=$2
-	mkdir -p "$s_dir/etc/sasl" "$s_dir/log" "$s_dir/queue" "$s_dir/clientqueue" "$s_dir/box/new" "$s_dir/box/tmp"
-	chmod 755 "$s_dir" "$s_dir/etc" "$s_dir/etc/sasl" "$s_dir/log" "$s_dir/box"
-	chmod 700 "$s_dir/queue"
-	chmod 770 "$s_dir/clientqueue"
-	chown "$s_owner:$s_owner" "$s_dir/queue" "$s_dir/clientqueue" "$s_dir/box/new" "$s_dir/box/tmp"
+	sendmail_folders "$s_dir"
 	echo 'hosts files' >"$s_dir/etc/switch"
 	cat >"$s_dir/etc/sasl/Sendmail.conf" <<-END
 	pwcheck_method: auxprop
@@ -74,44 +125,15 @@ sendmail_make() {
 	#!/bin/sh
 	cat >"$s_dir/box/tmp/\$\$" && mv "$s_dir/box/tmp/\$\$" "$s_dir/box/new/\$1.\$\$"
 	END
-	chmod 755 "$s_dir/deliver"
 	{
-		sendmail_mc "$s_dir"
-		cat <<-END
-		define(\`confPID_FILE', \`$s_dir/log/pid')
-		define(\`confRUN_AS_USER', \`$s_owner:$s_owner')
-		define(\`QUEUE_DIR', \`$s_dir/queue')
-		define(\`ALIAS_FILE', \`')
-		define(\`confAUTH_MECHANISMS', \`PLAIN')
-		TRUST_AUTH_MECH(\`PLAIN')
-		FEATURE(\`accept_unresolvable_domains')
-		FEATURE(\`promiscuous_relay')
-		FEATURE(\`no_default_msa')
-		DAEMON_OPTIONS(\`Name=MTA, Family=inet, Addr=127.0.0.1, Port=$s_port')
-		END
-		cat
-		cat <<-END
-		MAILER(\`smtp')
-		MAILER_DEFINITIONS
-		Mbox, P=$s_dir/deliver, F=DFMPSmn, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\n, U=$s_owner:$s_owner, A=deliver \$i \$u
-		LOCAL_RULE_0
-		R\$* < @ \$* > \$*	\$#box \$@ box \$: \$1 < @ \$2 > \$3
-		LOCAL_CONFIG
-		ESASL_CONF_PATH=$s_dir/etc/sasl
-		END
-	} >"$s_dir/etc/sendmail.mc"
-	{
-		sendmail_mc "$s_dir"
-		cat <<-END
-		define(\`MSP_QUEUE_DIR', \`$s_dir/clientqueue')
-		define(\`confPID_FILE', \`$s_dir/log/submit.pid')
-		define(\`confRUN_AS_USER', \`$s_owner:$s_owner')
-		define(\`RELAY_MAILER_ARGS', \`TCP \$h $s_port')
-		FEATURE(\`msp', \`[127.0.0.1]')
-		END
-	} >"$s_dir/etc/submit.mc"
-	# It warns of what promiscuous_relay does to machines that others can reach.
+		echo '#!/bin/sh'
+		sendmail_named
+	} >"$s_dir/named"
+	chmod 755 "$s_dir/deliver" "$s_dir/named"
+	sendmail_daemon_mc "$s_dir" "$2" >"$s_dir/etc/sendmail.mc"
+	sendmail_submit_mc "$s_dir" "$2" >"$s_dir/etc/submit.mc"
 	for s_name in sendmail submit; do
+		# It warns of what promiscuous_relay does to machines that others can reach.
 		m4 "-D_CF_DIR_=$s_root/usr/share/sendmail/cf/" "$s_dir/etc/$s_name.mc" >"$s_dir/etc/$s_name.cf" \
 		    2>"$s_dir/log/m4.$s_name" || {
 			cat "$s_dir/log/m4.$s_name" >&2
@@ -126,20 +148,23 @@ sendmail_user() {
 	chmod 600 "$1/etc/sasl/sasldb2"
 }
 
-sendmail_named() {
-	unshare --uts sh -c "$s_named" sendmail "$@"
-}
-
 sendmail_run() {
 	s_dir=$1
 	shift
-	sendmail_named "$s_root/usr/libexec/sendmail/sendmail" -C "$s_dir/etc/sendmail.cf" "$@"
+	"$s_dir/named" "$s_root/usr/libexec/sendmail/sendmail" -C "$s_dir/etc/sendmail.cf" "$@"
+}
+
+# The submission queue's side of it, as root: its mailq, its runs.
+sendmail_submission() {
+	s_dir=$1
+	shift
+	"$s_dir/named" "$s_root/usr/libexec/sendmail/sendmail" -Ac -C "$s_dir/etc/submit.cf" "$@"
 }
 
 sendmail_submit() {
 	s_dir=$1
 	shift
-	sendmail_named setpriv --reuid nobody --regid "$s_owner" --clear-groups \
+	"$s_dir/named" setpriv --reuid nobody --regid "$s_owner" --clear-groups \
 	    "$s_root/usr/libexec/sendmail/sendmail" -Ac -C "$s_dir/etc/submit.cf" "$@"
 }
 
@@ -147,8 +172,8 @@ sendmail_submit() {
 sendmail_start() {
 	rm -f "$1/log/pid"
 	# Not by sendmail_run: $! would be a shell's.
-	unshare --uts sh -c "$s_named" sendmail "$s_root/usr/libexec/sendmail/sendmail" -C "$1/etc/sendmail.cf" \
-	    -D "$1/log/maillog" -d89.8 -bD >"$1/log/start" 2>&1 </dev/null &
+	"$1/named" "$s_root/usr/libexec/sendmail/sendmail" -C "$1/etc/sendmail.cf" -D "$1/log/maillog" -d89.8 -bD \
+	    >"$1/log/start" 2>&1 </dev/null &
 	s_pid=$!
 	s_tries=0
 	until [ -s "$1/log/pid" ]; do

@@ -27,11 +27,8 @@ mail() {
 	# shellcheck disable=SC2086
 	printf '%s\n' "$@" "Message-ID: <$m_id@client.example>" '' text | sendmail_submit "$P" -i $m_options >"$T/mailed" 2>&1
 }
-submission_queue() {
-	sendmail_named "$s_root/usr/libexec/sendmail/sendmail" -Ac -C "$P/etc/submit.cf" "$@"
-}
 waits() {
-	submission_queue -bp | tr -s '\n\t ' ' ' | grep -F "$1"
+	sendmail_submission "$P" -bp | tr -s '\n\t ' ' ' | grep -F "$1"
 }
 
 mail owned '-f bob@acme.example x@dest.example' 'From: bob@acme.example' 'X-Customer-ID: victim'
@@ -66,7 +63,7 @@ raised() {
 	ctl raise account cron --limit burst --to 20/1h --for 1h
 }
 check 'the desk raises the limit' raised
-check 'and with the next run it goes' submission_queue -q
+check 'and with the next run it goes' sendmail_submission "$P" -q
 check 'stamped' delivered over '^X-Customer-ID: acme$'
 
 # With the filter gone, what sendmail(1) took waits in the submission queue.
@@ -75,7 +72,7 @@ rm -f "$T"/state.db*
 mail later '-f bob@acme.example x@dest.example' 'From: bob@acme.example'
 check 'without the filter it waits' await 10 waits '(Deferred: 451 4.3.2 Please try again later'
 daemon_start
-check 'with the filter it goes' submission_queue -q
+check 'with the filter it goes' sendmail_submission "$P" -q
 check 'stamped' delivered later '^X-Customer-ID: acme$'
 
 printf '%s\n' 'From: ceo@bank.example' 'Message-ID: <direct@client.example>' '' text |
