@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the Gatepost authors */
+/*
+ * seal - sealing and opening with XChaCha20-Poly1305, keyed digests with BLAKE2b, all of libsodium.
+ *
+ * A sealed text is base64url(nonce, 24 bytes | ciphertext | tag, 16 bytes). The nonce is long enough to be
+ * random for as many messages as there will ever be. From the master key of a key id a key of its own is derived
+ * for each purpose, so that purpose and key id are bound without being told.
+ *
+ * Secrets lie in pages of their own (sodium_malloc: guarded, kept out of core files, locked where the system
+ * allows it), which become read-only once they are filled.
+ */
+#include "lib/seal_private.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "lib/banned.h"
+
+/* Which key is derived; the numbers are part of the format and never change. */
+enum derived { DERIVED_STAMP, DERIVED_TICKET, DERIVED_WEB, DERIVED_DIGEST, DERIVED_PSEUDONYM, DERIVED_N };
+static const char derive_context[crypto_kdf_CONTEXTBYTES + 1] = "gatepost";
+
+#define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
+_Static_assert(NONCE + TAG == SEAL_OVERHEAD, "seal.h tells the overhead");
+_Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == SEAL_SECRET, "derived keys are as long as masters");
+_Static_assert(crypto_kdf_KEYBYTES == SEAL_SECRET, "a master key is what the derivation takes");
+_Static_assert(sodium_base64_ENCODED_LEN(SEAL_SECRET, sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
+    SEAL_SECRET_TEXT, "a secret's text");
+
+typedef uint8_t derived_key[SEAL_SECRET];
+
+struct seal_keys {
+	atomic_uint refs;
+	size_t n, active, oldest;
+	struct {
+		char id[SEAL_KEY_ID_MAX + 1];
+		enum seal_state state;
+		uint64_t made;
+	} at[SEAL_KEYS_MAX];
+	derived_key (*secret)[DERIVED_N];	/* n of them, in guarded pages */
+};
+
+int
+seal_ready(struct err *e)
+{
+	return sodium_init() < 0 ? err_set(e, ERR_SYSTEM, "libsodium cannot start: no randomness to be had") : 0;
+}
+
+void
+seal_wipe(void *secret, size_t n)
+{
+	sodium_memzero(secret, n);
+}
+
+void
+seal_random(void *to, size_t n)
+{
+	if (seal_ready(NULL) < 0)
+		abort();
+	randombytes_buf(to, n);
+}
+
+int
+seal_secret_read(const char *text, uint8_t to[SEAL_SECRET])
+{
+	size_t len;
+
+	return sodium_base642bin(to, SEAL_SECRET, text, strlen(text), NULL, &len, NULL,
+	    sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 && len == SEAL_SECRET ? 0 : -1;
+}
+
+void
+seal_secret_write(const uint8_t secret[SEAL_SECRET], char to[SEAL_SECRET_TEXT])
+{
+	sodium_bin2base64(to, SEAL_SECRET_TEXT, secret, SEAL_SECRET, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+/* ---- the set of keys ------------------------------------------------------- */
+
+static int
+derive_all(struct seal_keys *k, const struct seal_lines *lines, struct err *e)
+{
+	size_t i;
+	unsigned d;
+
+	k->secret = sodium_allocarray(lines->n, sizeof(*k->secret));
+	if (k->secret == NULL)
+		return err_set(e, ERR_SYSTEM, "no memory for keys");
+	for (i = 0; i < lines->n; i++)
+		for (d = 0; d < DERIVED_N; d++)
+			crypto_kdf_derive_from_key(k->secret[i][d], SEAL_SECRET, d + 1, derive_context,
+			    lines->at[i].secret);
+	sodium_mprotect_readonly(k->secret);
+	return 0;
+}
+
+struct seal_keys *
+seal_keys_load(const char *path, struct err *e)
+{
+	struct seal_keys *k;
+	struct seal_lines lines;
+	size_t i;
+
+	if (seal_ready(e) < 0 || seal_file_read(path, &lines, e) < 0)
+		return NULL;
+	if ((k = calloc(1, sizeof(*k))) == NULL)
+		abort();
+	atomic_init(&k->refs, 1);
+	k->n = lines.n;
+	for (i = 0; i < lines.n; i++) {
+		memcpy(k->at[i].id, lines.at[i].id, sizeof(k->at[i].id));
+		k->at[i].state = lines.at[i].state;
+		k->at[i].made = lines.at[i].made;
+		if (lines.at[i].state == SEAL_KEY_ACTIVE)
+			k->active = i;
+		if (lines.at[i].made < lines.at[k->oldest].made)
+			k->oldest = i;
+	}
+	if (derive_all(k, &lines, e) < 0)
+		seal_keys_unref(&k);
+	seal_wipe(&lines, sizeof(lines));
+	return k;
+}
+
+struct seal_keys *
+seal_keys_ref(struct seal_keys *k)
+{
+	atomic_fetch_add_explicit(&k->refs, 1, memory_order_relaxed);
+	return k;
+}
+
+void
+seal_keys_unref(struct seal_keys **k)
+{
+	if (*k != NULL && atomic_fetch_sub_explicit(&(*k)->refs, 1, memory_order_acq_rel) == 1) {
+		sodium_free((*k)->secret);	/* wipes */
+		free(*k);
+	}
+	*k = NULL;
+}
+
+const char *
+seal_keys_active(const struct seal_keys *k)
+{
+	return k->at[k->active].id;
+}
+
+int
+seal_keys_at(const struct seal_keys *k, size_t n, const char **id, enum seal_state *state, uint64_t *made)
+{
+	if (n >= k->n)
+		return 0;
+	*id = k->at[n].id;
+	*state = k->at[n].state;
+	*made = k->at[n].made;
+	return 1;
+}
+
+/* Ids are no secret: an ordinary comparison. */
+static int
+find_key(const struct seal_keys *k, const char *id, size_t *at)
+{
+	size_t i;
+
+	for (i = 0; i < k->n; i++)
+		if (strcmp(k->at[i].id, id) == 0) {
+			*at = i;
+			return 1;
+		}
+	return 0;
+}
+
+/* ---- sealing and opening ----------------------------------------------------- */
+
+int
+seal_close(const struct seal_keys *k, enum seal_purpose purpose, const void *bound, size_t bound_len,
+    const void *plain, size_t len, char *text, size_t size, struct err *e)
+{
+	uint8_t sealed[SEAL_PLAIN_MAX + SEAL_OVERHEAD];
+
+	if (len > SEAL_PLAIN_MAX || size < SEAL_TEXT(len))
+		return err_set(e, ERR_FULL, "%zu bytes are too much to seal here", len);
+	randombytes_buf(sealed, NONCE);
+	crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + NONCE, NULL, plain, len, bound, bound_len, NULL,
+	    sealed, k->secret[k->active][purpose]);
+	sodium_bin2base64(text, size, sealed, len + SEAL_OVERHEAD, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	return 0;
+}
+
+enum seal_result
+seal_open(const struct seal_keys *k, enum seal_purpose purpose, const char *key_id, const void *bound,
+    size_t bound_len, const char *text, size_t text_len, void *plain, size_t *len)
+{
+	uint8_t sealed[SEAL_PLAIN_MAX + SEAL_OVERHEAD];
+	size_t n, at;
+
+	*len = 0;
+	if (!find_key(k, key_id, &at))
+		return SEAL_UNKNOWN_KEY;
+	if (text_len > SEAL_TEXT(SEAL_PLAIN_MAX) ||
+	    sodium_base642bin(sealed, sizeof(sealed), text, text_len, NULL, &n, NULL,
+	    sodium_base64_VARIANT_URLSAFE_NO_PADDING) < 0 || n < SEAL_OVERHEAD)
+		return SEAL_MALFORMED;
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, sealed + NONCE, n - NONCE, bound,
+	    bound_len, sealed, k->secret[at][purpose]) < 0)
+		return SEAL_FORGED;
+	*len = n - SEAL_OVERHEAD;
+	return SEAL_OPENED;
+}
+
+/* ---- digests -------------------------------------------------------------------- */
+
+void
+seal_pseudonym(const struct seal_keys *k, const char *name, char to[SEAL_PSEUDONYM])
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
+	uint8_t digest[16];
+	uint64_t bits = 0;
+	size_t i;
+
+	crypto_generichash(digest, sizeof(digest), (const uint8_t *)name, strlen(name),
+	    k->secret[k->oldest][DERIVED_PSEUDONYM], SEAL_SECRET);
+	for (i = 0; i < 8; i++)
+		bits = bits << 8 | digest[i];
+	for (i = 0; i < SEAL_PSEUDONYM - 1; i++, bits <<= 5)
+		to[i] = letters[bits >> 59];
+	to[SEAL_PSEUDONYM - 1] = '\0';
+}
+
+void
+seal_digest(const struct seal_keys *k, const char *key_id, const void *data, size_t len, uint8_t to[16])
+{
+	size_t at;
+
+	if (find_key(k, key_id, &at))
+		crypto_generichash(to, 16, data, len, k->secret[at][DERIVED_DIGEST], SEAL_SECRET);
+	else
+		randombytes_buf(to, 16);
+}
