@@ -4,8 +4,8 @@
  * seal - sealing and opening with XChaCha20-Poly1305, keyed digests with BLAKE2b, all of libsodium.
  *
  * A sealed text is base64url(nonce, 24 bytes | ciphertext | tag, 16 bytes). The nonce is long enough to be
- * random for as many messages as there will ever be. From the master key of a key id a key of its own is derived
- * for each purpose, so that purpose and key id are bound without being told.
+ * random for as many messages as there will ever be. From the master key of a key id a key of its own is
+ * derived for each purpose, so that purpose and key id are bound without being told.
  *
  * Secrets lie in pages of their own (sodium_malloc: guarded, kept out of core files, locked where the system
  * allows it), which become read-only once they are filled.
@@ -27,7 +27,7 @@ static const char derive_context[crypto_kdf_CONTEXTBYTES + 1] = "gatepost";
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
 _Static_assert(NONCE + TAG == SEAL_OVERHEAD, "seal.h tells the overhead");
-_Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == SEAL_SECRET, "derived keys are as long as masters");
+_Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == SEAL_SECRET, "a derived key is as long");
 _Static_assert(crypto_kdf_KEYBYTES == SEAL_SECRET, "a master key is what the derivation takes");
 _Static_assert(sodium_base64_ENCODED_LEN(SEAL_SECRET, sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
     SEAL_SECRET_TEXT, "a secret's text");
@@ -65,13 +65,25 @@ seal_random(void *to, size_t n)
 	randombytes_buf(to, n);
 }
 
+/* libsodium 1.0.18 takes every byte from 0x80 up for a '_': a second way to write a text would open too. */
+static int
+decode(const char *text, size_t n, uint8_t *to, size_t size, size_t *len)
+{
+	unsigned char high = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		high |= (unsigned char)text[i];
+	return (high & 0x80) == 0 ? sodium_base642bin(to, size, text, n, NULL, len, NULL,
+	    sodium_base64_VARIANT_URLSAFE_NO_PADDING) : -1;
+}
+
 int
 seal_secret_read(const char *text, uint8_t to[SEAL_SECRET])
 {
 	size_t len;
 
-	return sodium_base642bin(to, SEAL_SECRET, text, strlen(text), NULL, &len, NULL,
-	    sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 && len == SEAL_SECRET ? 0 : -1;
+	return decode(text, strlen(text), to, SEAL_SECRET, &len) == 0 && len == SEAL_SECRET ? 0 : -1;
 }
 
 void
@@ -202,9 +214,8 @@ seal_open(const struct seal_keys *k, enum seal_purpose purpose, const char *key_
 	*len = 0;
 	if (!find_key(k, key_id, &at))
 		return SEAL_UNKNOWN_KEY;
-	if (text_len > SEAL_TEXT(SEAL_PLAIN_MAX) ||
-	    sodium_base642bin(sealed, sizeof(sealed), text, text_len, NULL, &n, NULL,
-	    sodium_base64_VARIANT_URLSAFE_NO_PADDING) < 0 || n < SEAL_OVERHEAD)
+	if (text_len > SEAL_TEXT(SEAL_PLAIN_MAX) || decode(text, text_len, sealed, sizeof(sealed), &n) < 0 ||
+	    n < SEAL_OVERHEAD)
 		return SEAL_MALFORMED;
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, sealed + NONCE, n - NONCE, bound,
 	    bound_len, sealed, k->secret[at][purpose]) < 0)

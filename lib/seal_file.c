@@ -8,12 +8,11 @@
  *     20261101   active   2026-11-01T08:00:00Z  ...
  *     20261125   new      2026-11-25T08:00:00Z  ...
  *
- * A file that others than its owner may read is refused, since whoever reads it can write our stamps. A change is
- * made under a lock on the folder and shows at once and whole, or not at all. No error text holds a line's secret.
+ * A file that others than its owner may read is refused, since whoever reads it can write our stamps. A change
+ * is made under a lock on the folder and shows at once and whole, or not at all. No error text holds a secret.
  */
 #include "lib/seal_private.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -223,7 +222,6 @@ write_fd(int fd, const char *text, size_t len)
 	return fsync(fd);
 }
 
-/* The name of the file while it is written, beside the one that it will replace. */
 static int
 write_file(const char *path, const struct seal_lines *lines, uid_t uid, gid_t gid, struct err *e)
 {
