@@ -11,9 +11,10 @@ lib_libgatepost_a_SOURCES = \
 	lib/mail_private.h lib/mail_text.c lib/net.c lib/net.h lib/pattern.c lib/pattern.h lib/redis.c \
 	lib/redis.h lib/redis_cluster.c lib/redis_cluster.h lib/redis_conn.c lib/redis_listener.c \
 	lib/redis_private.h lib/redis_sentinel.c lib/redis_sentinel.h lib/redis_slot.c lib/redis_slot.h \
-	lib/redis_topology.c lib/redis_topology.h lib/signature.c lib/signature.h lib/signature_file.c \
-	lib/signature_index.c lib/signature_private.h lib/signature_text.c lib/store.c lib/store.h \
-	lib/store_full.c lib/store_full.h lib/store_hash.c lib/store_hash.h lib/store_lasting.c \
+	lib/redis_topology.c lib/redis_topology.h lib/seal.c lib/seal.h lib/seal_file.c lib/seal_private.h \
+	lib/signature.c lib/signature.h lib/signature_file.c lib/signature_index.c lib/signature_private.h \
+	lib/signature_text.c lib/stamp.c lib/stamp.h lib/store.c lib/store.h lib/store_full.c \
+	lib/store_full.h lib/store_hash.c lib/store_hash.h lib/store_lasting.c \
 	lib/store_lasting.h lib/store_memory.c lib/store_memory.h lib/store_memory_judge.c \
 	lib/store_private.h lib/store_redis.c lib/store_redis.h lib/store_redis_book.c \
 	lib/store_redis_desk.c lib/store_redis_judge.c lib/store_redis_local.c lib/store_redis_pack.c \

@@ -27,6 +27,7 @@
 #include "lib/alert.h"
 #include "lib/conf.h"
 #include "lib/err.h"
+#include "lib/seal.h"
 #include "lib/store.h"
 #include "lib/table.h"
 #include "milter/facts.h"
@@ -42,6 +43,7 @@ struct services {
 	const struct conf *conf;
 	struct store *store;		/* process-wide */
 	struct alerts *alerts;		/* process-wide */
+	const struct seal_keys *keys;	/* of trace.sealed.keys; NULL when not configured */
 	struct table *accounts, *networks, *users, *domains, *customers, *also, *mailers;	/* NULL when not configured */
 };
 

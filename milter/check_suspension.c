@@ -114,9 +114,12 @@ suspension_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
 	(void)state;
 	(void)e;
-	if (stage == STAGE_MAIL)
+	/* Whether a message of our own hosts comes back is known at its end only. It was judged then. */
+	if (m->facts.class == CLASS_REENTERED)
+		return CHECK_DONE;
+	if (stage == (m->facts.own ? STAGE_END : STAGE_MAIL))
 		ask_envelope(m);
-	else
+	if (stage == STAGE_END)
 		ask_from(m);
 	return CHECK_DONE;
 }
@@ -127,6 +130,8 @@ check_suspension_again(struct message *m)
 	/* Whoever was found already is not found twice. */
 	if (verdict_action(&m->verdict) >= CONF_DEFER)
 		return true;
+	if (m->facts.class == CLASS_REENTERED)
+		return false;
 	ask_envelope(m);
 	ask_from(m);
 	return verdict_action(&m->verdict) >= CONF_DEFER;
