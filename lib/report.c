@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "lib/report_private.h"
+#include "lib/stamp.h"
 #include "lib/str.h"
 
 #include "lib/banned.h"
@@ -22,6 +23,7 @@
 #define LINES_MOST 16u		/* lines that a pasted stamp may be wrapped to */
 #define STAMP_MOST 1500u
 #define ID_MOST 250u
+#define AGAIN_MOST 100000u	/* bytes of what is read as text when nothing was found in it */
 #define WORDS_MOST 200u		/* bytes of what the report says of itself */
 
 #define ORIGINAL (1u << REPORT_IN_ORIGINAL)
@@ -122,7 +124,7 @@ add(struct report_reader *r, struct report_list *list, const char *text, enum re
 		list->n--;
 	}
 	memmove(&list->at[at + 1], &list->at[at], (list->n - at) * sizeof(list->at[0]));
-	list->at[at] = (struct report_item){ text, place };
+	list->at[at] = (struct report_item){ text, place, r->message };
 	list->n++;
 }
 
@@ -155,51 +157,30 @@ take_stamp(struct report_reader *r, const char *value, size_t n, enum report_pla
 		add(r, &r->to->stamps, text, place);
 }
 
-static bool
-token_char(char c)
-{
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' || c == '_' ||
-	    c == '.';
-}
-
+/* Every word that looks like a token. */
 static void
-add_token(struct report_reader *r, const char *text, size_t n, enum report_place place)
+take_tokens(struct report_reader *r, const char *value, size_t n, enum report_place place)
 {
-	size_t i;
+	const char *at = arena_strndup(r->arena, value, n);
+	size_t length;
 
-	for (i = 0; i < n; i++)
-		if (!token_char(text[i]))
-			return;
-	if (n >= REPORT_TOKEN_LEAST && n <= REPORT_TOKEN_MOST)
-		add(r, &r->to->tokens, arena_strndup(r->arena, text, n), place);
+	while ((at = stamp_find(at, &length)) != NULL) {
+		add(r, &r->to->tokens, arena_strndup(r->arena, at, length), place);
+		at += length;
+	}
 }
 
 /* RFC 9477 section 3.2: blanks and folds within the value are no part of it. */
 static void
 take_feedback_id(struct report_reader *r, const char *value, size_t n, enum report_place place)
 {
-	char text[REPORT_TOKEN_MOST + 1];
+	char text[VALUE_MOST];
 	size_t i, k = 0;
 
 	for (i = 0; i < n && k < sizeof(text); i++)
 		if (!blank(value[i]))
 			text[k++] = value[i];
-	add_token(r, text, k, place);
-}
-
-/* Every "name+TOKEN@" in it. */
-static void
-take_addresses(struct report_reader *r, const char *value, size_t n, enum report_place place)
-{
-	const char *plus = value, *end = value + n, *p;
-
-	while (plus < end && (plus = memchr(plus, '+', (size_t)(end - plus))) != NULL) {
-		for (p = ++plus; p < end && token_char(*p); p++)
-			;
-		if (p < end && *p == '@')
-			add_token(r, plus, (size_t)(p - plus), place);
-		plus = p;
-	}
+	take_tokens(r, text, k, place);
 }
 
 void
@@ -264,6 +245,32 @@ take_return_path(struct report_reader *r, const char *value, size_t n, enum repo
 	report_set(r, &r->to->return_path, value, n, WORDS_MOST);
 }
 
+/* ---- what a stamp is bound to ----------------------------------------------------------------- */
+
+static void
+keep_message_id(struct report_reader *r, const char *value, size_t n, enum report_place place)
+{
+	if (r->message != NULL)
+		report_set(r, &r->message->message_id, value, n, VALUE_MOST);
+	report_message_id(r, value, n, place);
+}
+
+static void
+keep_date(struct report_reader *r, const char *value, size_t n, enum report_place place)
+{
+	(void)place;
+	if (r->message != NULL)
+		report_set(r, &r->message->date, value, n, VALUE_MOST);
+}
+
+static void
+keep_from(struct report_reader *r, const char *value, size_t n, enum report_place place)
+{
+	(void)place;
+	if (r->message != NULL && r->message->n_from < REPORT_FROM)
+		report_set(r, &r->message->from[r->message->n_from++], value, n, VALUE_MOST);
+}
+
 static void
 take_jmrp(struct report_reader *r, const char *value, size_t n, enum report_place place)
 {
@@ -289,14 +296,16 @@ static const struct field {
 } fields[] = {
 	{ "Gatepost-Trace", take_stamp, ANY },
 	{ "CFBL-Feedback-ID", take_feedback_id, ANY },
-	{ "X-Report-Abuse", take_addresses, ANY },
-	{ "X-Report-Abuse-To", take_addresses, ANY },
-	{ "Message-ID", report_message_id, ANY },
+	{ "X-Report-Abuse", take_tokens, ANY },
+	{ "X-Report-Abuse-To", take_tokens, ANY },
+	{ "Message-ID", keep_message_id, ANY },
+	{ "Date", keep_date, ORIGINAL | HEADER },
+	{ "From", keep_from, ORIGINAL | HEADER },
 	/* A person's complaint comes to the address that the message named. */
-	{ "To", take_addresses, OUTER | HEADER },
-	{ "Cc", take_addresses, OUTER | HEADER },
-	{ "Delivered-To", take_addresses, OUTER | HEADER },
-	{ "X-Original-To", take_addresses, OUTER | HEADER },
+	{ "To", take_tokens, OUTER | HEADER },
+	{ "Cc", take_tokens, OUTER | HEADER },
+	{ "Delivered-To", take_tokens, OUTER | HEADER },
+	{ "X-Original-To", take_tokens, OUTER | HEADER },
 	{ "From", take_reporter, OUTER },
 	{ "X-HmXmrOriginalRecipient", take_jmrp, ORIGINAL | HEADER | OUTER | TEXT },
 	{ "X-XARF", take_x_arf, OUTER | HEADER },
@@ -406,6 +415,8 @@ report_fields(struct report_reader *r, const char *data, size_t n, enum report_p
 	size_t length, name, at, have = 0;
 	struct lines l;
 
+	if (place <= REPORT_IN_HEADER && r->to->n_messages < REPORT_MESSAGES)
+		r->message = &r->to->messages[r->to->n_messages++];
 	data = skip_before(data, &n);
 	l = (struct lines){ data, data + n };
 	while (next_line(&l, &line, &length) && length > 0) {
@@ -425,6 +436,7 @@ report_fields(struct report_reader *r, const char *data, size_t n, enum report_p
 	}
 	if (f != NULL)
 		f->take(r, value, have, place);
+	r->message = NULL;
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -473,18 +485,15 @@ text_line(struct report_reader *r, struct lines *l, const char *line, size_t n, 
 	const struct field *f = name == 0 ? NULL : field_find(line, name, place);
 	char value[VALUE_MOST];
 
-	take_addresses(r, line, n, place);
-	if (f == NULL || n - at > sizeof(value)) {
-		if (name == 0 && n <= REPORT_TOKEN_MOST)
-			add_token(r, line, n, place);
+	take_tokens(r, line, n, place);
+	if (f == NULL || n - at > sizeof(value))
 		return;
-	}
 	while (at < n && (line[at] == '*' || blank(line[at])))	/* what was bold: "*Name:* value" */
 		at++;
 	memcpy(value, line + at, n - at);
 	have = n - at;
 	/* "Message-ID:" alone, its value on the next line; a stamp has several lines anyway. */
-	if (f->take != report_message_id || trim(value, &have) == NULL || have == 0)
+	if (f->take != keep_message_id || trim(value, &have) == NULL || have == 0)
 		have = gather(l, value, n - at);
 	else
 		have = n - at;
@@ -540,14 +549,23 @@ report_any(struct report_reader *r, const char *data, size_t n)
 	report_text(r, data, n, REPORT_IN_TEXT);
 }
 
-/* A Message-ID and nothing else. */
+/* What looked like something better: a token alone passes for a field of the name "gp1", and a Message-ID alone for
+ * nothing. */
 static void
-read_bare_id(struct report_reader *r, const char *data, size_t n)
+read_again(struct report_reader *r, const char *data, size_t n)
 {
 	const char *text = trim(data, &n);
 
+	if (n <= AGAIN_MOST)
+		report_text(r, data, n, REPORT_IN_TEXT);
 	if (n > 2 && n <= ID_MOST + 2 && text[0] == '<' && text[n - 1] == '>' && memchr(text, '@', n) != NULL)
 		report_message_id(r, text, n, REPORT_IN_TEXT);
+}
+
+static size_t
+found(const struct report *to)
+{
+	return to->stamps.n + to->tokens.n + to->message_ids.n;
 }
 
 void
@@ -561,8 +579,11 @@ report_read(struct arena *a, const char *data, size_t size, struct report *to)
 		to->cut = true;
 	}
 	report_any(&r, data, size);
-	if (to->stamps.n + to->tokens.n + to->message_ids.n == 0)
-		read_bare_id(&r, data, size);
-	if (to->stamps.n + to->tokens.n + to->message_ids.n > 0)
+	if (found(to) == 0) {
+		read_again(&r, data, size);
+		if (found(to) > 0)
+			to->kind = REPORT_TEXT;
+	}
+	if (found(to) > 0)
 		report_is(&r, REPORT_TEXT);
 }

@@ -29,6 +29,8 @@
 
 #define REPORT_MOST ((size_t)10 << 20)	/* bytes that are read; what is longer is cut */
 #define REPORT_ITEMS 32u		/* candidates of each sort */
+#define REPORT_MESSAGES 16u		/* headers whose Message-ID, Date and From are kept */
+#define REPORT_FROM 20u			/* From fields of each */
 
 enum report_kind {
 	REPORT_NOTHING,		/* empty, or nothing that we know */
@@ -51,14 +53,26 @@ enum report_place {
 };
 const char *report_place_text(enum report_place p);	/* "original", "header", "fields", "text", "report" */
 
-struct report_item { const char *text; enum report_place place; };
+/* What a stamp is bound to, as the header has it; to see whether a stamp belongs to the message it stands in. */
+struct report_message {
+	const char *message_id, *date;	/* NULL = not there */
+	const char *from[REPORT_FROM];
+	size_t n_from;
+};
+struct report_item {
+	const char *text;
+	enum report_place place;
+	const struct report_message *message;	/* in whose header it stands; NULL = in none */
+};
 struct report_list { size_t n; struct report_item at[REPORT_ITEMS]; };
 
 struct report {
 	enum report_kind kind;
 	struct report_list stamps;	/* values of Gatepost-Trace, unfolded */
-	struct report_list tokens;	/* of CFBL-Feedback-ID, X-Report-Abuse or an abuse+TOKEN@ address */
+	struct report_list tokens;	/* as stamp_find() finds them: a word, or an address that holds one */
 	struct report_list message_ids;	/* without <> */
+	struct report_message messages[REPORT_MESSAGES];
+	size_t n_messages;
 	bool original;			/* the message complained about is there, or its header */
 	bool cut;			/* longer than REPORT_MOST, or more than the other bounds allow */
 	/* what the report says of itself; unproven, may hold anything; NULL = nothing */

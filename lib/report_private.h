@@ -16,8 +16,6 @@
 
 #define REPORT_DEPTH 4u			/* reports within reports, and what JSON holds */
 #define REPORT_PARTS 200u		/* MIME parts in all */
-#define REPORT_TOKEN_LEAST 40u		/* characters of a token */
-#define REPORT_TOKEN_MOST 1000u
 #define REPORT_DECODED (2 * REPORT_MOST)	/* bytes in all that nested parts may come to */
 
 struct report_reader {
@@ -25,6 +23,7 @@ struct report_reader {
 	struct report *to;
 	unsigned depth, parts;
 	size_t decoded;			/* bytes of nested parts so far */
+	struct report_message *message;	/* whose header is being read; NULL = none, or no room */
 };
 
 /* True when n more bytes of a nested part may be read; counts them. */
