@@ -111,6 +111,7 @@ struct conf {
 		enum conf_action forged;	/* accept, tag, hold or reject a message that carried a copy
 						 * of our stamp */
 		struct conf_strings strip;	/* further header names to remove */
+		struct { uint64_t size, keep; } memory;	/* size 0 = off; keep: ms */
 		enum conf_mode mode;
 	} trace;
 	struct { struct conf_strings trusted; const char *header; bool remove; } submitter;

@@ -362,7 +362,7 @@ field_name(const char *line, size_t n, size_t *value)
 }
 
 static const struct field *
-field_find(const char *name, size_t n, enum report_place place)
+field_find(const struct report_reader *r, const char *name, size_t n, enum report_place place)
 {
 	char text[80];
 	size_t i;
@@ -371,6 +371,8 @@ field_find(const char *name, size_t n, enum report_place place)
 		return NULL;
 	memcpy(text, name, n);
 	text[n] = '\0';
+	if (str_ieq(text, r->stamp_header))
+		return &fields[0];
 	for (i = 0; i < N_FIELDS; i++)
 		if (fields[i].places & 1u << place && (text[0] | 0x20) == (fields[i].name[0] | 0x20) &&
 		    str_ieq(text, fields[i].name))
@@ -427,7 +429,7 @@ report_fields(struct report_reader *r, const char *data, size_t n, enum report_p
 				f->take(r, value, have, place);
 			have = 0;
 			name = field_name(line, length, &at);
-			f = name == 0 ? NULL : field_find(line, name, place);
+			f = name == 0 ? NULL : field_find(r, line, name, place);
 		}
 		if (f != NULL && length - at <= sizeof(value) - have) {
 			memcpy(value + have, line + at, length - at);
@@ -482,7 +484,7 @@ static void
 text_line(struct report_reader *r, struct lines *l, const char *line, size_t n, enum report_place place)
 {
 	size_t at = 0, name = field_name(line, n, &at), have;
-	const struct field *f = name == 0 ? NULL : field_find(line, name, place);
+	const struct field *f = name == 0 ? NULL : field_find(r, line, name, place);
 	char value[VALUE_MOST];
 
 	take_tokens(r, line, n, place);
@@ -569,9 +571,10 @@ found(const struct report *to)
 }
 
 void
-report_read(struct arena *a, const char *data, size_t size, struct report *to)
+report_read(struct arena *a, const char *data, size_t size, const char *stamp_header, struct report *to)
 {
-	struct report_reader r = { .arena = a, .to = to };
+	struct report_reader r = { .arena = a, .to = to,
+	    .stamp_header = stamp_header == NULL ? "" : stamp_header };
 
 	memset(to, 0, sizeof(*to));
 	if (size > REPORT_MOST) {

@@ -6,7 +6,7 @@
  * report - reads a complaint, whatever it looks like, for what can lead back to the sender.
  *
  *     struct report r;
- *     report_read(arena, data, size, &r);
+ *     report_read(arena, data, size, NULL, &r);
  *     for (i = 0; i < r.stamps.n; i++)
  *             open r.stamps.at[i].text ...
  *
@@ -83,7 +83,8 @@ struct report {
 	const char *return_path;	/* Original-Mail-From */
 };
 
-/* Always succeeds; what cannot be read is left out. */
-void report_read(struct arena *a, const char *data, size_t size, struct report *to);
+/* Always succeeds; what cannot be read is left out. stamp_header: the name that our stamps have beside Gatepost-Trace;
+ * may be NULL. */
+void report_read(struct arena *a, const char *data, size_t size, const char *stamp_header, struct report *to);
 
 #endif

@@ -21,6 +21,7 @@
 struct report_reader {
 	struct arena *arena;
 	struct report *to;
+	const char *stamp_header;	/* "" = none of its own */
 	unsigned depth, parts;
 	size_t decoded;			/* bytes of nested parts so far */
 	struct report_message *message;	/* whose header is being read; NULL = none, or no room */

@@ -10,6 +10,7 @@
  *     api_look.c     answers that change nothing
  *     api_act.c      what people do
  *     api_explain.c  what would happen to this message
+ *     api_trace.c    whose message a complaint is about
  *     api_limits.c   one limit for one subject
  *
  * A handler reads what is asked with api_in_*() (types and lengths are checked before it is called), puts its
@@ -124,6 +125,8 @@ unsigned api_act_lower(struct api_request *r);
 unsigned api_act_reset(struct api_request *r);
 unsigned api_act_reload(struct api_request *r);
 unsigned api_explain(struct api_request *r);
+unsigned api_trace(struct api_request *r);
+unsigned api_complaint(struct api_request *r);
 
 /* A suspension as JSON. */
 struct json_t *api_json_suspension(struct arena *a, const struct store_suspension *w);

@@ -40,6 +40,7 @@ struct services {
 	const struct conf *conf;
 	struct store *store;		/* process-wide */
 	struct alerts *alerts;		/* process-wide */
+	struct trace_memory *memory;	/* process-wide; NULL = nothing is remembered */
 	struct table *accounts, *networks, *users, *domains, *customers, *also;	/* NULL when not configured */
 };
 

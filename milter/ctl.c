@@ -35,7 +35,8 @@
 #define DEFAULT_SOCKET "/run/gatepost/api.sock"
 #define HEADERS_MOST ((size_t)512 << 10)	/* so that it fits a question in base64 */
 
-enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_GONE = 3, EXIT_DENIED = 4 };
+enum { EXIT_DONE = CTL_DONE, EXIT_REFUSED = CTL_REFUSED, EXIT_USAGE = CTL_USAGE, EXIT_GONE = CTL_GONE,
+	EXIT_DENIED = CTL_DENIED };
 
 /* What stands on the command line. */
 struct asked {
@@ -43,7 +44,8 @@ struct asked {
 	bool json;
 	const char *limit, *n, *duration, *reason, *action, *login, *client, *sender;
 	bool local;
-	json_t *to, *recipients;
+	const char *keys;
+	json_t *to, *recipients, *message_ids, *queue_ids;
 	char **words;
 	int n_words;
 	char given[32];		/* letters of the options that were given */
@@ -60,6 +62,8 @@ struct command {
 	void (*print)(struct arena *a, const struct json_t *answer);	/* NULL: the text as it came */
 	const char *takes;	/* letters of its own options */
 	const char *usage;
+	/* Instead of fill and print: does it all, and returns what to exit with. */
+	int (*run)(struct arena *a, const struct asked *q, const struct command *c);
 };
 
 static enum filled fill_nothing(struct arena *a, const struct asked *q, json_t *in);
@@ -68,6 +72,7 @@ static enum filled fill_whose(struct arena *a, const struct asked *q, json_t *in
 static enum filled fill_exempt(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_suspend(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_explain(struct arena *a, const struct asked *q, json_t *in);
+static int run_trace(struct arena *a, const struct asked *q, const struct command *c);
 
 static const struct command commands[] = {
 	{ "status", "GET", "/status", fill_nothing, ctl_print_status, "", "" },
@@ -91,6 +96,9 @@ static const struct command commands[] = {
 	{ "suspensions", "GET", "/suspensions", fill_nothing, ctl_print_suspensions, "", "" },
 	{ "explain", "POST", "/explain", fill_explain, ctl_print_explain, "uisRL",
 	    "[--login LOGIN] [--client ADDRESS] [--local] --sender ADDRESS --recipient ADDRESS ... [FILE]" },
+	{ "trace", NULL, NULL, NULL, NULL, "KMQ",
+	    "[--keys FILE] [--message-id ID ...] [--queue-id ID ...] [FILE]", run_trace },
+	{ "complaint", NULL, NULL, NULL, NULL, "", "[FILE]", run_trace },
 	{ "check-config", NULL, NULL, NULL, NULL, "", "[FILE]" },
 	{ "reload", "POST", "/reload", fill_nothing, ctl_print_reloaded, "", "" },
 	{ "metrics", "GET", "/metrics", fill_nothing, NULL, "", "" },
@@ -113,6 +121,9 @@ static const struct option options[] = {
 	{ "sender", required_argument, NULL, 's' },
 	{ "recipient", required_argument, NULL, 'R' },
 	{ "local", no_argument, NULL, 'L' },
+	{ "keys", required_argument, NULL, 'K' },
+	{ "message-id", required_argument, NULL, 'M' },
+	{ "queue-id", required_argument, NULL, 'Q' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -454,6 +465,19 @@ find_socket(struct arena *a, const struct asked *q)
 	return path;
 }
 
+static int
+run_trace(struct arena *a, const struct asked *q, const struct command *c)
+{
+	struct ctl_trace t = { .config = q->config != NULL ? q->config : GATEPOST_CONF, .keys = q->keys,
+	    .file = q->n_words == 1 ? q->words[0] : NULL, .message_ids = q->message_ids,
+	    .queue_ids = q->queue_ids, .json = q->json, .complaint = strcmp(c->name, "complaint") == 0 };
+
+	if (q->n_words > 1)
+		return usage_of(c);
+	t.socket = find_socket(a, q);
+	return t.socket == NULL && t.keys == NULL ? EXIT_REFUSED : ctl_trace(a, &t);
+}
+
 /* ---- the answer ------------------------------------------------------------------------------------- */
 
 static int
@@ -563,7 +587,7 @@ take_option(struct asked *q, int letter, const char *value)
 {
 	size_t n = strlen(q->given);
 
-	if (strchr("lntfrauisRL", letter) != NULL && strchr(q->given, letter) == NULL &&
+	if (strchr("lntfrauisRLKMQ", letter) != NULL && strchr(q->given, letter) == NULL &&
 	    n + 1 < sizeof(q->given)) {
 		q->given[n] = (char)letter;
 		q->given[n + 1] = '\0';
@@ -581,6 +605,9 @@ take_option(struct asked *q, int letter, const char *value)
 	case 'i': q->client = value; return true;
 	case 's': q->sender = value; return true;
 	case 'L': q->local = true; return true;
+	case 'K': q->keys = value; return true;
+	case 'M': return add_text(q->message_ids, value);
+	case 'Q': return add_text(q->queue_ids, value);
 	case 't': return add_text(q->to, value);
 	case 'R': return add_text(q->recipients, value);
 	default: return false;
@@ -606,6 +633,8 @@ run(struct arena *a, struct asked *q)
 		complain(a, arena_printf(a, "%s does not take one of these options", c->name));
 		return usage_of(c);
 	}
+	if (c->run != NULL)
+		return c->run(a, q, c);
 	return c->fill == NULL ? check_config(a, q, c) : ask(a, q, c);
 }
 
@@ -618,6 +647,8 @@ main(int argc, char **argv)
 
 	q.to = json_array();
 	q.recipients = json_array();
+	q.message_ids = json_array();
+	q.queue_ids = json_array();
 	while (code < 0 && (letter = getopt_long(argc, argv, "c:hjn:V", options, NULL)) != -1) {
 		if (letter == 'h') {
 			usage(stdout);
@@ -637,6 +668,8 @@ main(int argc, char **argv)
 	}
 	json_decref(q.to);
 	json_decref(q.recipients);
+	json_decref(q.message_ids);
+	json_decref(q.queue_ids);
 	arena_free(&a);
 	return code;
 }

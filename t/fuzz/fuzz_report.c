@@ -46,7 +46,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	must(copy != NULL);
 	memcpy(copy, data, size);
-	report_read(a, copy, size, &r);
+	report_read(a, copy, size, NULL, &r);
 	free(copy);
 	check_list(&r.stamps, 1500, "\n\r\t");
 	check_list(&r.tokens, 1000, " @+\n\r\t<>");

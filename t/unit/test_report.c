@@ -205,7 +205,7 @@ read_cases(void **state)
 		struct str s = STR_IN(space);
 		struct report r;
 
-		report_read(a, cases[i].report, strlen(cases[i].report), &r);
+		report_read(a, cases[i].report, strlen(cases[i].report), NULL, &r);
 		str_cat(&s, report_kind_text(r.kind));
 		show_list(&s, "stamp", &r.stamps);
 		show_list(&s, "token", &r.tokens);
@@ -238,7 +238,7 @@ many(const char *before, const char *text, size_t n, const char *after, struct r
 	for (i = 0; i < n; i++, at += strlen(text))
 		memcpy(at, text, strlen(text));
 	memcpy(at, after, strlen(after));
-	report_read(a, data, size, r);
+	report_read(a, data, size, NULL, r);
 	free(data);
 	assert_true(r->stamps.n <= REPORT_ITEMS && r->tokens.n <= REPORT_ITEMS && r->message_ids.n <= REPORT_ITEMS);
 }
@@ -290,7 +290,7 @@ the_best_candidates_stay(void **state)
 	for (i = 0; i < 100; i++)
 		str_catf(&s, "Gatepost-Trace: v=1; c=%u\n\n", i);
 	str_cat(&s, "--b\nContent-Type: message/rfc822\n\nGatepost-Trace: v=1; c=ours\n\nx\n--b--\n");
-	report_read(a, data, s.len, &r);
+	report_read(a, data, s.len, NULL, &r);
 	assert_int_equal(r.stamps.n, REPORT_ITEMS);
 	assert_string_equal(r.stamps.at[0].text, "v=1; c=ours");
 	assert_string_equal(r.stamps.at[1].text, "v=1; c=0");
