@@ -26,6 +26,7 @@
 #include "lib/alert.h"
 #include "lib/conf.h"
 #include "lib/err.h"
+#include "lib/seal.h"
 #include "lib/store.h"
 #include "lib/table.h"
 #include "milter/facts.h"
@@ -41,6 +42,7 @@ struct services {
 	struct store *store;		/* process-wide */
 	struct alerts *alerts;		/* process-wide */
 	struct trace_memory *memory;	/* process-wide; NULL = nothing is remembered */
+	const struct seal_keys *keys;	/* of trace.sealed.keys; NULL when not configured */
 	struct table *accounts, *networks, *users, *domains, *customers, *also;	/* NULL when not configured */
 };
 

@@ -10,7 +10,8 @@ milter_libchain_a_SOURCES = \
 	milter/facts.c milter/facts.h milter/forward.c milter/forward.h milter/limit_key.c \
 	milter/limit_key.h milter/listen.c milter/listen.h milter/mailer_seen.c milter/mailer_seen.h \
 	milter/message_file.c milter/message_file.h milter/notify.c milter/notify.h milter/prefixes.c \
-	milter/prefixes.h milter/trace.c milter/trace.h milter/verdict.c milter/verdict.h
+	milter/prefixes.h milter/reentry.c milter/reentry.h milter/stamp_out.c milter/stamp_out.h \
+	milter/trace.c milter/trace.h milter/verdict.c milter/verdict.h
 
 milter_libapi_a_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(JANSSON_CFLAGS)
 milter_libapi_a_SOURCES = \
