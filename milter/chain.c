@@ -464,7 +464,7 @@ remember(const struct message *m, enum conf_action action)
 	const struct facts *f = &m->facts;
 	const struct trace_memory_entry v = { .when = clock_now(), .message_id = f->message_id,
 	    .queue_id = f->queue_id, .customer = f->customer, .account = f->account, .client = f->client_text,
-	    .submitter = f->submitter, .quality = facts_quality_text(f->quality),
+	    .port = f->client_port, .submitter = f->submitter, .quality = facts_quality_text(f->quality),
 	    .return_path = sender_text(f), .action = conf_action_text(action),
 	    .recipients = (uint32_t)f->n_recipients };
 

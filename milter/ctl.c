@@ -57,13 +57,11 @@ enum filled { FILLED, FILLED_NOT, FILLED_FAILED };
 struct command {
 	const char *name;
 	const char *method, *path;
-	/* Fills in. NULL: the command needs no daemon. */
+	/* Fills in. NULL: the command stands in `own` and does it all itself. */
 	enum filled (*fill)(struct arena *a, const struct asked *q, json_t *in);
 	void (*print)(struct arena *a, const struct json_t *answer);	/* NULL: the text as it came */
 	const char *takes;	/* letters of its own options */
 	const char *usage;
-	/* Instead of fill and print: does it all, and returns what to exit with. */
-	int (*run)(struct arena *a, const struct asked *q, const struct command *c);
 };
 
 static enum filled fill_nothing(struct arena *a, const struct asked *q, json_t *in);
@@ -72,7 +70,6 @@ static enum filled fill_whose(struct arena *a, const struct asked *q, json_t *in
 static enum filled fill_exempt(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_suspend(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_explain(struct arena *a, const struct asked *q, json_t *in);
-static int run_trace(struct arena *a, const struct asked *q, const struct command *c);
 
 static const struct command commands[] = {
 	{ "status", "GET", "/status", fill_nothing, ctl_print_status, "", "" },
@@ -97,8 +94,8 @@ static const struct command commands[] = {
 	{ "explain", "POST", "/explain", fill_explain, ctl_print_explain, "uisRL",
 	    "[--login LOGIN] [--client ADDRESS] [--local] --sender ADDRESS --recipient ADDRESS ... [FILE]" },
 	{ "trace", NULL, NULL, NULL, NULL, "KMQ",
-	    "[--keys FILE] [--message-id ID ...] [--queue-id ID ...] [FILE]", run_trace },
-	{ "complaint", NULL, NULL, NULL, NULL, "", "[FILE]", run_trace },
+	    "[--keys FILE] [--message-id ID ...] [--queue-id ID ...] [FILE]" },
+	{ "complaint", NULL, NULL, NULL, NULL, "", "[FILE]" },
 	{ "check-config", NULL, NULL, NULL, NULL, "", "[FILE]" },
 	{ "reload", "POST", "/reload", fill_nothing, ctl_print_reloaded, "", "" },
 	{ "metrics", "GET", "/metrics", fill_nothing, NULL, "", "" },
@@ -575,6 +572,21 @@ command_find(const char *name)
 	return NULL;
 }
 
+/* Commands that are no mere question to the daemon. */
+static int
+run_own(struct arena *a, const struct asked *q, const struct command *c)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct arena *a, const struct asked *q, const struct command *c);
+	} own[] = { { "trace", run_trace }, { "complaint", run_trace }, { "check-config", check_config } };
+	size_t i;
+
+	for (i = 0; i + 1 < sizeof(own) / sizeof(own[0]) && strcmp(own[i].name, c->name) != 0; i++)
+		;
+	return own[i].run(a, q, c);
+}
+
 static bool
 add_text(json_t *list, const char *text)
 {
@@ -633,9 +645,7 @@ run(struct arena *a, struct asked *q)
 		complain(a, arena_printf(a, "%s does not take one of these options", c->name));
 		return usage_of(c);
 	}
-	if (c->run != NULL)
-		return c->run(a, q, c);
-	return c->fill == NULL ? check_config(a, q, c) : ask(a, q, c);
+	return c->fill == NULL ? run_own(a, q, c) : ask(a, q, c);
 }
 
 int
