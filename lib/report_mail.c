@@ -110,6 +110,8 @@ html_text(struct arena *a, const char *data, size_t n, size_t *size)
 		if (data[i] == '<' && (skip = tag_at(data + i, n - i, &line)) > 0) {
 			if (line)
 				to[(*size)++] = '\n';
+			/* "<br>" at the end of a line is one end of line, not two. */
+			skip += line && i + skip < n && data[i + skip] == '\n';
 		} else if (data[i] == '&' && (skip = entity_at(data + i, n - i, &is)) > 0)
 			to[(*size)++] = is;
 		else {

@@ -353,6 +353,17 @@ place_text(const json_t *j)
 	return "";
 }
 
+/* The same stamp in another spelling. */
+static bool
+is_same(const json_t *j, const json_t *item)
+{
+	return item != NULL && !is(j, "result", "forged") && json_object_get(j, "time") != NULL &&
+	    json_equal(json_object_get(j, "time"), json_object_get(item, "time")) &&
+	    json_equal(json_object_get(j, "key"), json_object_get(item, "key")) &&
+	    (json_is_true(json_object_get(j, "brief")) || json_is_true(json_object_get(item, "brief")) ||
+	    json_equal(json_object_get(j, "queue_id"), json_object_get(item, "queue_id")));
+}
+
 /* One stamp that did not decide. */
 static void
 print_other(struct arena *a, const json_t *j)
@@ -443,7 +454,7 @@ print_answer(struct arena *a, const json_t *j)
 	}
 	print_verdict(a, j, item);
 	for (i = 0; i < json_array_size(list); i++)
-		if (json_array_get(list, i) != item)
+		if (json_array_get(list, i) != item && !is_same(json_array_get(list, i), item))
 			print_other(a, json_array_get(list, i));
 	list = json_object_get(j, "remembered");
 	for (i = 0; i < json_array_size(list); i++) {
