@@ -5,7 +5,7 @@
  *
  * A command is one row of `commands`: the route it asks, the words and options it takes, who prints the
  * answer. The daemon judges what is asked; here only the form is checked. Everything printed is made safe for
- * a terminal, since much of it was written by spammers. check-config alone needs no daemon.
+ * a terminal, since much of it was written by spammers. check-config and keys need no daemon.
  */
 #include "milter/ctl.h"
 
@@ -43,7 +43,7 @@ struct asked {
 	const char *socket, *config;
 	bool json;
 	const char *limit, *n, *duration, *reason, *action, *login, *client, *sender;
-	bool local;
+	bool local, force;
 	const char *keys;
 	json_t *to, *recipients, *message_ids, *queue_ids;
 	char **words;
@@ -96,6 +96,8 @@ static const struct command commands[] = {
 	{ "trace", NULL, NULL, NULL, NULL, "KMQ",
 	    "[--keys FILE] [--message-id ID ...] [--queue-id ID ...] [FILE]" },
 	{ "complaint", NULL, NULL, NULL, NULL, "", "[FILE]" },
+	{ "keys", NULL, NULL, NULL, NULL, "KF",
+	    "list | new [ID] | activate ID | retire ID [--force] [--keys FILE]" },
 	{ "check-config", NULL, NULL, NULL, NULL, "", "[FILE]" },
 	{ "reload", "POST", "/reload", fill_nothing, ctl_print_reloaded, "", "" },
 	{ "metrics", "GET", "/metrics", fill_nothing, NULL, "", "" },
@@ -121,6 +123,7 @@ static const struct option options[] = {
 	{ "keys", required_argument, NULL, 'K' },
 	{ "message-id", required_argument, NULL, 'M' },
 	{ "queue-id", required_argument, NULL, 'Q' },
+	{ "force", no_argument, NULL, 'F' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -475,6 +478,32 @@ run_trace(struct arena *a, const struct asked *q, const struct command *c)
 	return t.socket == NULL && t.keys == NULL ? EXIT_REFUSED : ctl_trace(a, &t);
 }
 
+static int
+run_keys(struct arena *a, const struct asked *q, const struct command *c)
+{
+	const struct ctl_keys k = { .config = q->config != NULL ? q->config : GATEPOST_CONF, .file = q->keys,
+	    .json = q->json, .force = q->force, .words = q->words, .n_words = q->n_words };
+	int code = ctl_keys(a, &k);
+
+	return code < 0 ? usage_of(c) : code;
+}
+
+/* The commands that are no mere question to the daemon. */
+static int
+run_here(struct arena *a, const struct asked *q, const struct command *c)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct arena *a, const struct asked *q, const struct command *c);
+	} here[] = { { "trace", run_trace }, { "complaint", run_trace },
+	    { "keys", run_keys }, { "check-config", check_config } };
+	size_t i;
+
+	for (i = 0; strcmp(here[i].name, c->name) != 0; i++)
+		;
+	return here[i].run(a, q, c);
+}
+
 /* ---- the answer ------------------------------------------------------------------------------------- */
 
 static int
@@ -572,21 +601,6 @@ command_find(const char *name)
 	return NULL;
 }
 
-/* Commands that are no mere question to the daemon. */
-static int
-run_own(struct arena *a, const struct asked *q, const struct command *c)
-{
-	static const struct {
-		const char *name;
-		int (*run)(struct arena *a, const struct asked *q, const struct command *c);
-	} own[] = { { "trace", run_trace }, { "complaint", run_trace }, { "check-config", check_config } };
-	size_t i;
-
-	for (i = 0; i + 1 < sizeof(own) / sizeof(own[0]) && strcmp(own[i].name, c->name) != 0; i++)
-		;
-	return own[i].run(a, q, c);
-}
-
 static bool
 add_text(json_t *list, const char *text)
 {
@@ -599,7 +613,7 @@ take_option(struct asked *q, int letter, const char *value)
 {
 	size_t n = strlen(q->given);
 
-	if (strchr("lntfrauisRLKMQ", letter) != NULL && strchr(q->given, letter) == NULL &&
+	if (strchr("lntfrauisRLKFMQ", letter) != NULL && strchr(q->given, letter) == NULL &&
 	    n + 1 < sizeof(q->given)) {
 		q->given[n] = (char)letter;
 		q->given[n + 1] = '\0';
@@ -620,6 +634,7 @@ take_option(struct asked *q, int letter, const char *value)
 	case 'K': q->keys = value; return true;
 	case 'M': return add_text(q->message_ids, value);
 	case 'Q': return add_text(q->queue_ids, value);
+	case 'F': q->force = true; return true;
 	case 't': return add_text(q->to, value);
 	case 'R': return add_text(q->recipients, value);
 	default: return false;
@@ -645,7 +660,7 @@ run(struct arena *a, struct asked *q)
 		complain(a, arena_printf(a, "%s does not take one of these options", c->name));
 		return usage_of(c);
 	}
-	return c->fill == NULL ? run_own(a, q, c) : ask(a, q, c);
+	return c->fill == NULL ? run_here(a, q, c) : ask(a, q, c);
 }
 
 int

@@ -39,6 +39,15 @@ struct ctl_trace {
 /* Returns what to exit with. */
 int ctl_trace(struct arena *a, const struct ctl_trace *q);
 
+struct ctl_keys {
+	const char *config, *file;	/* file NULL: the one that the configuration names */
+	bool json, force;
+	char **words;			/* list | new [ID] | activate ID | retire ID */
+	int n_words;
+};
+/* The key file, without a daemon. Returns what to exit with, or -1 when the words are none of these. */
+int ctl_keys(struct arena *a, const struct ctl_keys *q);
+
 /* Text for a terminal: what could move the cursor is escaped. "" for NULL. */
 const char *ctl_safe(struct arena *a, const char *text);
 

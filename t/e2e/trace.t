@@ -8,17 +8,11 @@
 
 wrap=$srcdir/t/e2e/wrap
 first=2026a
-keys() {	# ID STATE ...
-	: >"$T/keys.new"
-	while [ $# -gt 0 ]; do
-		printf '%s %s 2026-11-0%sT00:00:00Z %s\n' "$1" "$2" "${#1}" \
-		    "$(printf 'a secret of the test, for the key %-9.9s!' "$1" | head -c 32 | base64 -w 0 | tr '+/' '-_' | tr -d =)" \
-		    >>"$T/keys.new"
-		shift 2
-	done
-	chmod 400 "$T/keys.new" && chown "${daemon_user:-root}" "$T/keys.new" && mv "$T/keys.new" "$T/keys"
+second=2026b
+keys() {
+	"$GATEPOSTCTL" keys --keys "$T/keys" "$@" && chown "${daemon_user:-root}" "$T/keys"
 }
-keys $first active
+check 'a key is made' keys new $first
 
 e2e_config <<END
 trace : { sealed : { keys = "$T/keys"; };
@@ -30,6 +24,7 @@ non_smtpd_milters = unix:$SOCKET
 END
 
 # send LOGIN ID HEADER...: remembers whose it is, for `leads`.
+sent=
 send() {
 	s_login=$1
 	s_id=$2
@@ -132,24 +127,30 @@ check 'what is in doubt is put on nobody' eval '! ctl complaint "$T/two" 2>"$T/t
 check 'so is what is not ours' eval '! ctl complaint "$T/stranger" 2>"$T/told" && grep -q "leads to nobody" "$T/told"'
 
 # ---- a rotation in two steps, as all relays must do it
-keys $first active 2026bb new
-check 'the new key is loaded' daemon_reload
-keys $first retired 2026bb active
-check 'and seals' daemon_reload
+check 'a second key is made' keys new $second
+check 'and loaded' daemon_reload
+check 'and becomes the active one' keys activate $second
+check 'once all have it' daemon_reload
 send alice@acme.example later 'Subject: after the rotation'
-check 'a message of now carries the new key' eval 'box later && grep -q "k=2026bb" "$file"'
+check 'a message of now carries the new key' eval 'box later && grep -q "k=$second" "$file"'
+grep -E '^(plain|later) ' "$T/sent" >"$T/two.sent"
+sent=$T/two.sent
 all_lead 'after the rotation'
+sent=
 
 # ---- without a daemon, and without the memory
 check 'the daemon ends' daemon_stop
-all_lead 'without a daemon'
+for form in arf-headers-base64 xarf4-mail cfbl quoted -id; do
+	check "without a daemon: $form" leads "$form"
+done
 rm -f "$T"/state.db-trace-*
+grep '^folded ' "$T/sent" >"$T/one.sent"
+sent=$T/one.sent
 all_lead 'without a memory' '-*id'
-"$wrap" -address <"$T/plain" >"$T/report"
-check 'a short token alone still names the customer' traces_with 0 '^customer +acme$' "$T/report"
 "$wrap" -id <"$T/plain" >"$T/report"
 check 'a Message-ID alone leads nowhere then' traces_with 1 '^not ours: ' "$T/report"
-check 'with a key file and no configuration' eval '"$GATEPOSTCTL" -c /nonexistent --keys "$T/keys" trace "$T/plain" | grep -q "^customer *acme"'
-keys 2026bb active
-check 'a key that was removed is no key of ours' traces_with 6 '^foreign: ' "$T/line"
+check 'with a key file and no configuration' \
+    eval '"$GATEPOSTCTL" -c /nonexistent --keys "$T/keys" trace "$T/plain" | grep -q "^customer *acme"'
+check 'the old key is removed' keys retire --force $first
+check 'and is no key of ours any more' traces_with 6 '^foreign: ' "$T/line"
 t_done
