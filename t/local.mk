@@ -17,7 +17,8 @@ UNIT_THREADS = \
 	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
 	t/unit/test_signature t/unit/test_store_threads t/unit/test_table_contract t/unit/test_trace_memory
 TOOLS = \
-	t/bench/bench_chain t/bench/bench_signature t/bench/bench_store t/bench/bench_table t/bench/floor \
+	t/bench/bench_chain t/bench/bench_signature t/bench/bench_store t/bench/bench_table \
+	t/bench/bench_trace_memory t/bench/floor \
 	t/bench/loadgen t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
 
 if CMOCKA
@@ -42,6 +43,7 @@ bench: all $(TOOLS)
 	t/bench/bench_chain $(srcdir)/etc/signatures.conf 1000000 1000000
 	t/bench/bench_store
 	t/bench/bench_table
+	t/bench/bench_trace_memory
 	t/bench/bench_signature $(srcdir)/etc/signatures.conf
 .PHONY: checks print-unit print-threads print-fuzz bench fuzzers
 
@@ -150,6 +152,9 @@ t_bench_bench_store_SOURCES = t/bench/bench_store.c
 t_bench_bench_table_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_table_LDADD = $(TEST_LIBS)
 t_bench_bench_table_SOURCES = t/bench/bench_table.c
+t_bench_bench_trace_memory_CPPFLAGS = $(TEST_CPPFLAGS)
+t_bench_bench_trace_memory_LDADD = $(TEST_LIBS)
+t_bench_bench_trace_memory_SOURCES = t/bench/bench_trace_memory.c
 t_bench_floor_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_floor_LDADD = $(MILTER_LIBS)
 t_bench_floor_SOURCES = t/bench/floor.c
