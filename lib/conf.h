@@ -140,6 +140,7 @@ struct conf {
 		struct { const char *name; enum conf_also what; } *also;	/* further headers to write */
 		size_t n_also;
 		struct conf_strings strip;	/* further header names to remove */
+		struct { uint64_t size, keep; } memory;	/* size 0 = off; keep: ms */
 		enum conf_mode mode;
 	} trace;
 	struct { struct conf_strings trusted; const char *header; bool remove; } submitter;

@@ -140,6 +140,15 @@ check_headers(struct conf_reader *r, const struct conf *c)
 				check_same_name(r, h[i].path, h[j].path, h[i].name);
 }
 
+/* Smaller segments than 64 KiB would be mostly file names. */
+static void
+check_memory(struct conf_reader *r, const struct conf *c)
+{
+	if (c->trace.memory.size > 0 && c->trace.memory.size < (UINT64_C(1) << 20))
+		conf_problem_at(r, check_place(r, "trace.memory.size"), "trace.memory.size",
+		    "is too little; allowed: 0, or a size from 1M");
+}
+
 /* Further headers beside those of our own names, and a pseudonym without a key. */
 static void
 check_trace(struct conf_reader *r, const struct conf *c)
@@ -256,6 +265,7 @@ conf_check(struct conf_reader *r, struct conf *c)
 	check_trace(r, c);
 	check_plans(r, c);
 	check_mailer_plans(r, c);
+	check_memory(r, c);
 	check_limits(r, c);
 	check_store(r, c);
 }

@@ -237,6 +237,12 @@ static const struct conf_rule main_rules[] = {
 	{ ROW("trace.strip", "list", "[]", HEADER, RELOAD, "further headers to remove"),
 	    .type = &conf_type_texts, .at = AT(trace.strip), .least = 0, .most = 64,
 	    .check = conf_check_header },
+	{ ROW("trace.memory.size", "size", "\"256M\"", "a size up to 1024G; 0 = remember nothing", RELOAD,
+	    "most disk that what is remembered of messages may use"),
+	    .type = &conf_type_size, .at = AT(trace.memory.size), .least = 0, .most = UINT64_C(1) << 40 },
+	{ ROW("trace.memory.keep", "duration", "\"30d\"", "a time from 1m to 366d", RELOAD,
+	    "how long messages are remembered"),
+	    .type = &conf_type_duration, .at = AT(trace.memory.keep), .least = MINUTE, .most = 366 * DAY },
 	MODE_ROW("trace.mode", trace.mode, "monitor: what these actions say is only told"),
 
 	{ ROW("submitter.trusted", "list", "[ \"127.0.0.1\", \"::1\" ]", NETWORKS, RELOAD,
@@ -347,7 +353,7 @@ static const struct conf_rule limit_rules[] = {
 
 static const struct conf_rule escalation_rules[] = {
 	{ ROW("alerts.escalate[].when", "text", "",
-	    "identity, suspension, ownership, trace, mailer, limit, or a code such as ownership.from", RELOAD,
+	    "identity, suspension, ownership, trace, mailer, limit, complaint, or a code such as ownership.from", RELOAD,
 	    "what must happen"),
 	    .type = &conf_type_text, .at = AT(when), .check = conf_check_when },
 	{ ROW("alerts.escalate[].times", "number", "", "1 to 1000000", RELOAD, "how often"),

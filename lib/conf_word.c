@@ -464,7 +464,7 @@ bool
 conf_check_when(const char *text, struct str *why)
 {
 	static const char *const checks[] = { "identity", "suspension", "ownership", "trace", "mailer",
-		"limit", NULL };
+		"limit", "complaint", NULL };
 	size_t i, n = strcspn(text, ".");
 
 	for (i = 0; checks[i] != NULL; i++)

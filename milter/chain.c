@@ -18,6 +18,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "lib/trace_memory.h"
 
 #include "lib/banned.h"
 
@@ -162,6 +163,12 @@ chain_new(struct conf *take_c, struct store *s, struct alerts *a, const struct t
 	}
 	conf_unref(&take_c);	/* ours now: the reference taken above stays */
 	return ch;
+}
+
+void
+chain_remember(struct chain *ch, struct trace_memory *memory)
+{
+	ch->services.memory = memory;
 }
 
 struct chain *
@@ -451,6 +458,26 @@ summarise(struct message *m, const char *final)
 	log_line(LOG_LEVEL_INFO, s.data);
 }
 
+static const char *
+sender_text(const struct facts *f)
+{
+	return f->sender_ok && f->return_path.null ? "<>" : f->sender_ok ? f->return_path.text : f->sender;
+}
+
+/* For complaints that come without a stamp. */
+static void
+remember(const struct message *m, enum conf_action action)
+{
+	const struct facts *f = &m->facts;
+	const struct trace_memory_entry v = { .when = clock_now(), .message_id = f->message_id,
+	    .queue_id = f->queue_id, .customer = f->customer, .account = f->account, .client = f->client_text,
+	    .port = f->client_port, .submitter = f->submitter, .quality = facts_quality_text(f->quality),
+	    .return_path = sender_text(f), .action = conf_action_text(action),
+	    .recipients = (uint32_t)f->n_recipients };
+
+	trace_memory_put(m->services->memory, &v);
+}
+
 static void
 count(const struct message *m, enum conf_action action, bool aborted)
 {
@@ -474,6 +501,8 @@ chain_finish(struct chain *ch, struct message *m, enum stage stage, bool aborted
 			checks[i]->finish(ch->state[i], m);
 	if (m->services->alerts != NULL)
 		tell_findings(m);
+	if (stage == STAGE_END && !aborted && action < CONF_DEFER)
+		remember(m, action);
 	summarise(m, aborted ? "aborted" : conf_action_text(action));
 	count(m, action, aborted);
 }

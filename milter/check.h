@@ -43,6 +43,7 @@ struct services {
 	const struct conf *conf;
 	struct store *store;		/* process-wide */
 	struct alerts *alerts;		/* process-wide */
+	struct trace_memory *memory;	/* process-wide; NULL = nothing is remembered */
 	const struct seal_keys *keys;	/* of trace.sealed.keys; NULL when not configured */
 	struct table *accounts, *networks, *users, *domains, *customers, *also, *mailers;	/* NULL when not configured */
 };

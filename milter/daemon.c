@@ -22,6 +22,7 @@
 #include "lib/log.h"
 #include "lib/store.h"
 #include "lib/str.h"
+#include "lib/trace_memory.h"
 #include "milter/api.h"
 #include "milter/notify.h"
 #include "milter/session.h"
@@ -40,6 +41,7 @@ struct daemon {
 	bool to_stderr;
 	struct store *store;
 	struct alerts *alerts;
+	struct trace_memory *memory;
 	struct api *api;
 	pthread_mutex_t reload_lock;	/* one reload at a time */
 	pthread_t house;
@@ -175,6 +177,8 @@ take(struct daemon *d, struct chain *take_next)
 	chain_keep_report(take_next, &to_log);
 	open_log(d, c);
 	alert_configure(d->alerts, c);
+	trace_memory_configure(d->memory, c->trace.memory.size, c->trace.memory.keep);
+	chain_remember(take_next, d->memory);
 	api_configure(d->api, &c->api_allow);
 	store_forget_over(d->store);
 	set_chain(take_next);
@@ -446,6 +450,9 @@ open_services(struct daemon *d, const struct conf *c, struct err *e)
 {
 	if (open_store(d, c, e) < 0)
 		return -1;
+	d->memory = trace_memory_open(c->store.file, c->relay, c->trace.memory.size, c->trace.memory.keep, e);
+	if (d->memory == NULL)
+		return -1;
 	d->alerts = alert_open(c, d->store, e);
 	return d->alerts == NULL ? -1 : 0;
 }
@@ -485,6 +492,7 @@ daemon_open(struct conf *take_c, const char *file, bool foreground, struct liste
 	if (open_services(d, take_c, &e) == 0 &&
 	    (ch = chain_new(take_c, d->store, d->alerts, &report)) != NULL) {
 		chain_keep_report(ch, &to_log);
+		chain_remember(ch, d->memory);
 		set_chain(ch);
 		if (open_api(d, api, chain_conf(ch), &e) == 0 && start_house(d) == 0) {
 			log_printf(LOG_LEVEL_NOTICE, "started: configuration %s, relay %s, mode %s", file,
@@ -512,6 +520,7 @@ daemon_close(struct daemon **d)
 	api_close(&p->api);
 	alert_close(&p->alerts);
 	set_chain(NULL);
+	trace_memory_close(&p->memory);
 	store_close(&p->store);
 	log_close();
 	free(p);
@@ -524,6 +533,7 @@ daemon_abandon(struct daemon *d)
 	stop_house(d);
 	api_close(&d->api);
 	alert_flush(d->alerts, 2000);
+	(void)trace_memory_flush(d->memory, 2000);
 	store_poll(d->store);
 	store_leave(d->store);
 	log_close();
