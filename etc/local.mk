@@ -2,4 +2,4 @@
 # Copyright (c) 2026 the Gatepost authors
 
 gatepostdir = $(sysconfdir)/gatepost
-dist_gatepost_DATA = etc/gatepost.conf etc/signatures.conf etc/accounts etc/networks etc/domains etc/customers etc/also
+dist_gatepost_DATA = etc/gatepost.conf etc/signatures.conf etc/accounts etc/networks etc/domains etc/customers etc/also etc/users etc/sendmail.conf

@@ -15,4 +15,4 @@ lib_libgatepost_a_SOURCES = \
 	lib/store_lasting.h lib/store_memory.c lib/store_memory.h lib/store_memory_judge.c \
 	lib/store_private.h lib/store_windows.c lib/store_windows.h lib/store_windows_file.c lib/str.c \
 	lib/str.h lib/table.c lib/table.h lib/table_cidr.c lib/table_file.c lib/table_private.h \
-	lib/table_text.c lib/table_text.h
+	lib/table_text.c lib/table_text.h lib/ticket.c lib/ticket.h

@@ -16,14 +16,16 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "milter/local_user.h"
 
 #include "lib/banned.h"
 
 /*
- * Submitter and mailer stand before trace, whose stamp shows what they found; limits come last, since
+ * Identity reads what ticket found. Submitter and mailer stand before trace, whose stamp shows what they found; limits come last, since
  * they take nothing for a message that is refused anyway.
  */
 static const struct check *const checks[] = {
+	&check_ticket,
 	&check_identity,
 	&check_suspension,
 	&check_ownership,
@@ -78,6 +80,15 @@ open_tables(struct services *s, const struct conf *c, const struct table_report 
 	ok &= open_table(&s->domains, c->tables.domains, report);
 	ok &= open_table(&s->customers, c->tables.customers, report);
 	ok &= open_table(&s->also, c->tables.also, report);
+	if (*c->trace.sealed.keys != '\0') {
+		struct err e;
+
+		s->keys = seal_keys_load(c->trace.sealed.keys, &e);
+		if (s->keys == NULL) {
+			report->say(report->cookie, &e);
+			ok = false;
+		}
+	}
 	return ok;
 }
 
@@ -112,6 +123,7 @@ chain_free(struct chain *ch)
 	table_close(&ch->services.domains);
 	table_close(&ch->services.customers);
 	table_close(&ch->services.also);
+	seal_keys_unref(&ch->services.keys);
 	conf_unref(&ch->conf);
 	free(ch);
 }
@@ -360,6 +372,7 @@ tell_finding(struct message *m, const struct finding *f)
 	v.account = facts->account;
 	v.client = facts->client_text;
 	v.submitter = facts->submitter;
+	v.script = facts->script;
 	v.sender = facts->sender_ok && !facts->return_path.null ? facts->return_path.text : facts->sender;
 	v.from = facts->n_from > 0 ? facts->from[0].text : NULL;
 	v.mailer = facts->mailer;
@@ -404,6 +417,9 @@ summarise(struct message *m, const char *final)
 	str_kv(&s, "customer", f->customer);
 	str_kv(&s, "account", f->account);
 	str_kv(&s, "client", f->client_text);
+	if (f->ticket != NULL)
+		str_kv(&s, "user", local_user_text(f->arena, f->ticket));
+	str_kv(&s, "script", f->script);
 	if (f->quality != QUALITY_NONE) {
 		str_kv(&s, "submitter", f->submitter);
 		str_kv(&s, "quality", facts_quality_text(f->quality));

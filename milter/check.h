@@ -26,6 +26,7 @@
 #include "lib/alert.h"
 #include "lib/conf.h"
 #include "lib/err.h"
+#include "lib/seal.h"
 #include "lib/store.h"
 #include "lib/table.h"
 #include "milter/facts.h"
@@ -41,6 +42,7 @@ struct services {
 	struct store *store;		/* process-wide */
 	struct alerts *alerts;		/* process-wide */
 	struct table *accounts, *networks, *users, *domains, *customers, *also;	/* NULL when not configured */
+	struct seal_keys *keys;
 };
 
 struct message {
@@ -72,7 +74,7 @@ struct check {
  * Returns the copy. */
 struct finding *check_find(struct message *m, const struct check *c, const struct finding *what);
 
-extern const struct check check_identity, check_suspension, check_ownership, check_trace, check_submitter,
-    check_mailer, check_limits;
+extern const struct check check_ticket, check_identity, check_suspension, check_ownership, check_trace,
+    check_submitter, check_mailer, check_limits;
 
 #endif

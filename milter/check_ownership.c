@@ -334,6 +334,8 @@ ownership_run(void *state, enum stage stage, struct message *m, struct err *e)
 		return CHECK_DONE;
 	if (stage == STAGE_MAIL)
 		return judge_return_path(&q);
+	if (m->facts.identity_late && judge_return_path(&q) == CHECK_UNSURE)
+		return CHECK_UNSURE;
 	if (judge_from(&q) == CHECK_UNSURE || judge_sender(&q) == CHECK_UNSURE)
 		return CHECK_UNSURE;
 	return CHECK_DONE;

@@ -4,7 +4,7 @@
  * suspension - has the desk (or an escalation) suspended the account, customer, client or domain?
  *
  * Asked at MAIL, so that a suspended sender hears it before it sends its data, and once more at the end for
- * the From domains. The store answers from what it knows: nothing waits here.
+ * the From domains, and for who is known only then. The store answers from what it knows: nothing waits here.
  */
 #include "milter/check.h"
 
@@ -94,9 +94,12 @@ suspension_run(void *state, enum stage stage, struct message *m, struct err *e)
 
 	(void)state;
 	(void)e;
-	if (stage == STAGE_MAIL) {
+	/* At MAIL, or at the end when a ticket said who it is. */
+	if ((stage == STAGE_END) == f->identity_late) {
 		ask(m, "account", f->account);
 		ask(m, "customer", f->customer);
+	}
+	if (stage == STAGE_MAIL) {
 		ask(m, "client", f->client_text);
 		if (f->sender_ok && !f->return_path.null)
 			ask_domain(m, f->return_path.domain);

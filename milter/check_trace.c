@@ -157,7 +157,7 @@ trace_run(void *state, enum stage stage, struct message *m, struct err *e)
 	strip(state, m);
 	if (c->trace.customer.form == CONF_FORM_PLAIN && f->customer != NULL)
 		verdict_insert_header(&m->verdict, c->trace.customer.header, f->customer);
-	if (c->trace.submitter.form == CONF_FORM_PLAIN && f->quality == QUALITY_APP)
+	if (c->trace.submitter.form == CONF_FORM_PLAIN && facts_quality_form(f->quality))
 		verdict_insert_header(&m->verdict, c->trace.submitter.header, f->submitter);
 	return CHECK_DONE;
 }

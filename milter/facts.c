@@ -29,9 +29,15 @@ facts_class_text(enum facts_class c)
 const char *
 facts_quality_text(enum facts_quality q)
 {
-	static const char *const text[] = { "none", "smtp", "app" };
+	static const char *const text[] = { "none", "smtp", "app", "claimed", "cgi", "web" };
 
 	return text[q];
+}
+
+bool
+facts_quality_form(enum facts_quality q)
+{
+	return q >= QUALITY_APP;
 }
 
 /* The part of struct facts that belongs to the connection stays. */
