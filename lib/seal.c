@@ -13,6 +13,7 @@
 #include "lib/seal_private.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,8 @@
 #include "lib/banned.h"
 
 /* Which key is derived; the numbers are part of the format and never change. */
-enum derived { DERIVED_STAMP, DERIVED_TICKET, DERIVED_WEB, DERIVED_DIGEST, DERIVED_PSEUDONYM, DERIVED_N };
+enum derived { DERIVED_STAMP, DERIVED_TICKET, DERIVED_WEB, DERIVED_DIGEST, DERIVED_PSEUDONYM,
+	DERIVED_SHORT_TAG, DERIVED_SHORT_STREAM, DERIVED_N };
 static const char derive_context[crypto_kdf_CONTEXTBYTES + 1] = "gatepost";
 
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
@@ -48,7 +50,7 @@ struct seal_keys {
 int
 seal_ready(struct err *e)
 {
-	return sodium_init() < 0 ? err_set(e, ERR_SYSTEM, "libsodium cannot start: no randomness to be had") : 0;
+	return sodium_init() < 0 ? err_set(e, ERR_SYSTEM, "libsodium found no randomness") : 0;
 }
 
 void
@@ -89,7 +91,8 @@ seal_secret_read(const char *text, uint8_t to[SEAL_SECRET])
 void
 seal_secret_write(const uint8_t secret[SEAL_SECRET], char to[SEAL_SECRET_TEXT])
 {
-	sodium_bin2base64(to, SEAL_SECRET_TEXT, secret, SEAL_SECRET, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_bin2base64(to, SEAL_SECRET_TEXT, secret, SEAL_SECRET,
+	    sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 /* ---- the set of keys ------------------------------------------------------- */
@@ -224,12 +227,135 @@ seal_open(const struct seal_keys *k, enum seal_purpose purpose, const char *key_
 	return SEAL_OPENED;
 }
 
+/* ---- short texts ----------------------------------------------------------------- */
+
+/*
+ * hint (1 byte) | tag (12) | plain (21), in base32. The tag is a keyed digest of the plain bytes and serves
+ * as the nonce of the stream that hides them (the SIV construction): no room for a random one, and none
+ * needed.
+ */
+#define SHORT_TAG 12
+#define SHORT_SEALED (1 + SHORT_TAG + SEAL_SHORT_PLAIN)
+_Static_assert((SHORT_SEALED * 8 + 4) / 5 + 1 == SEAL_SHORT_TEXT, "seal.h tells the length");
+
+static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+static void
+base32_write(const uint8_t *from, size_t n, char *to)
+{
+	unsigned bits = 0, have = 0;
+
+	for (; n > 0; n--) {
+		bits = bits << 8 | *from++;
+		for (have += 8; have >= 5; have -= 5)
+			*to++ = base32[bits >> (have - 5) & 31];
+		bits &= 31;	/* fewer than five are left */
+	}
+	if (have > 0)
+		*to++ = base32[bits << (5 - have) & 31];
+	*to = '\0';
+}
+
+/* Bits that lie past the last byte must be zero: one text, one spelling (but for case). */
+static bool
+base32_read(const char *text, uint8_t *to, size_t n)
+{
+	unsigned bits = 0, have = 0, v;
+
+	for (; *text != '\0'; text++) {
+		if ((*text | 0x20) >= 'a' && (*text | 0x20) <= 'z')
+			v = (unsigned)((*text | 0x20) - 'a');
+		else if (*text >= '2' && *text <= '7')
+			v = (unsigned)(*text - '2' + 26);
+		else
+			return false;
+		bits = (bits << 5 | v) & 0xfff;
+		have += 5;
+		if (have >= 8) {
+			if (n-- == 0)
+				return false;
+			have -= 8;
+			*to++ = (uint8_t)(bits >> have);
+		}
+	}
+	return n == 0 && have < 5 && (bits & ((1u << have) - 1)) == 0;
+}
+
+static uint8_t
+hint_of(const char *key_id)
+{
+	uint8_t digest[crypto_generichash_BYTES_MIN];
+
+	crypto_generichash(digest, sizeof(digest), (const uint8_t *)key_id, strlen(key_id), NULL, 0);
+	return digest[0];
+}
+
+static void
+short_tag(const struct seal_keys *k, size_t at, const uint8_t plain[SEAL_SHORT_PLAIN], uint8_t to[SHORT_TAG])
+{
+	uint8_t tag[crypto_generichash_BYTES_MIN];
+
+	crypto_generichash(tag, sizeof(tag), plain, SEAL_SHORT_PLAIN,
+	    k->secret[at][DERIVED_SHORT_TAG], SEAL_SECRET);
+	memcpy(to, tag, SHORT_TAG);
+}
+
+static void
+short_stream(const struct seal_keys *k, size_t at, const uint8_t tag[SHORT_TAG], const uint8_t *from,
+    uint8_t *to)
+{
+	uint8_t nonce[crypto_stream_xchacha20_NONCEBYTES] = { 0 };
+
+	memcpy(nonce, tag, SHORT_TAG);
+	crypto_stream_xchacha20_xor(to, from, SEAL_SHORT_PLAIN, nonce, k->secret[at][DERIVED_SHORT_STREAM]);
+}
+
+int
+seal_short(const struct seal_keys *k, const char *key_id, const uint8_t plain[SEAL_SHORT_PLAIN],
+    char to[SEAL_SHORT_TEXT])
+{
+	uint8_t sealed[SHORT_SEALED];
+	size_t at;
+
+	if (!find_key(k, key_id, &at))
+		return -1;
+	sealed[0] = hint_of(key_id);
+	short_tag(k, at, plain, sealed + 1);
+	short_stream(k, at, sealed + 1, plain, sealed + 1 + SHORT_TAG);
+	base32_write(sealed, sizeof(sealed), to);
+	return 0;
+}
+
+enum seal_result
+seal_short_open(const struct seal_keys *k, const char *text, uint8_t plain[SEAL_SHORT_PLAIN],
+    const char **key_id)
+{
+	uint8_t sealed[SHORT_SEALED], tag[SHORT_TAG];
+	enum seal_result r = SEAL_UNKNOWN_KEY;
+	size_t at;
+
+	if (strlen(text) != SEAL_SHORT_TEXT - 1 || !base32_read(text, sealed, sizeof(sealed)))
+		return SEAL_MALFORMED;
+	for (at = 0; at < k->n; at++) {
+		if (hint_of(k->at[at].id) != sealed[0])
+			continue;
+		short_stream(k, at, sealed + 1, sealed + 1 + SHORT_TAG, plain);
+		short_tag(k, at, plain, tag);
+		if (sodium_memcmp(tag, sealed + 1, SHORT_TAG) == 0) {
+			*key_id = k->at[at].id;
+			return SEAL_OPENED;
+		}
+		r = SEAL_FORGED;
+	}
+	sodium_memzero(plain, SEAL_SHORT_PLAIN);
+	return r;
+}
+
 /* ---- digests -------------------------------------------------------------------- */
 
 void
 seal_pseudonym(const struct seal_keys *k, const char *name, char to[SEAL_PSEUDONYM])
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
 	uint8_t digest[16];
 	uint64_t bits = 0;
 	size_t i;
@@ -239,7 +365,7 @@ seal_pseudonym(const struct seal_keys *k, const char *name, char to[SEAL_PSEUDON
 	for (i = 0; i < 8; i++)
 		bits = bits << 8 | digest[i];
 	for (i = 0; i < SEAL_PSEUDONYM - 1; i++, bits <<= 5)
-		to[i] = letters[bits >> 59];
+		to[i] = base32[bits >> 59];
 	to[SEAL_PSEUDONYM - 1] = '\0';
 }
 

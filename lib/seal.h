@@ -46,15 +46,18 @@ struct seal_keys *seal_keys_ref(struct seal_keys *k);
 void seal_keys_unref(struct seal_keys **k);	/* wipes the keys with the last reference */
 /* Id of the active key; lives as long as k. */
 const char *seal_keys_active(const struct seal_keys *k);
-/* The n-th key from 0, in the order of the file: its id, state, ms since 1970 when it was made. 0 past the last, else 1. */
-int seal_keys_at(const struct seal_keys *k, size_t n, const char **id, enum seal_state *state, uint64_t *made);
+/* The n-th key from 0, in the order of the file: its id, state, ms since 1970 when it was made. 0 past
+ * the last, else 1. */
+int seal_keys_at(const struct seal_keys *k, size_t n, const char **id, enum seal_state *state,
+    uint64_t *made);
 
-/* Seals len bytes (at most SEAL_PLAIN_MAX) with the active key into text (base64url, NUL-terminated, SEAL_TEXT(len)
- * bytes needed). bound (may be empty) is not in the text but must be the same when it is opened.
- * 0, or -1 with e (no room; no randomness to be had). */
+/* Seals len bytes (at most SEAL_PLAIN_MAX) with the active key into text (base64url, NUL-terminated,
+ * SEAL_TEXT(len) bytes needed). bound (may be empty) is not in the text but must be the same when it is
+ * opened. 0, or -1 with e (no room; no randomness to be had). */
 int seal_close(const struct seal_keys *k, enum seal_purpose purpose, const void *bound, size_t bound_len,
     const void *plain, size_t len, char *text, size_t size, struct err *e);
-/* Opens text of text_len characters; plain has room for SEAL_PLAIN_MAX bytes. Constant in time but for lengths. */
+/* Opens text of text_len characters; plain has room for SEAL_PLAIN_MAX bytes. Constant in time but for
+ * lengths. */
 enum seal_result seal_open(const struct seal_keys *k, enum seal_purpose purpose, const char *key_id,
     const void *bound, size_t bound_len, const char *text, size_t text_len, void *plain, size_t *len);
 /* A stable keyed pseudonym of name, 12 characters of a-z2-7: the same as long as the file's oldest key
@@ -66,12 +69,27 @@ void seal_random(void *to, size_t n);
 /* Keyed digest of data, 16 bytes, for things that must be told apart but not be read (nonces, recipients). */
 void seal_digest(const struct seal_keys *k, const char *key_id, const void *data, size_t len, uint8_t to[16]);
 
-/* The key file's hands, for `gatepostctl keys`: each rewrites the file in one step (temporary file, fsync, rename; mode
- * 0400, owner kept, or uid/gid given for a new file). id NULL: one is chosen from the date ("20261125", then
- * "20261125b"...). What cannot be (activating a retired key, removing the active one, retiring the last) is refused with e. */
-int seal_keys_new(const char *path, const char *id, unsigned uid, unsigned gid, char to_id[SEAL_KEY_ID_MAX + 1],
-    struct err *e);
-int seal_keys_activate(const char *path, const char *id, struct err *e);	/* the one active before is retired */
-int seal_keys_retire(const char *path, const char *id, struct err *e);		/* a new one is never used; a retired one is removed */
+/* Sealing for places with little room (the local part of an address): exactly SEAL_SHORT_PLAIN bytes become
+ * SEAL_SHORT_TEXT - 1 characters of a-z2-7, read without case. The tag has 96 bits. There is no nonce: the
+ * same bytes under the same key give the same text, so put what differs into them. 0, or -1: no such key. */
+#define SEAL_SHORT_PLAIN 21
+#define SEAL_SHORT_TEXT 56
+int seal_short(const struct seal_keys *k, const char *key_id, const uint8_t plain[SEAL_SHORT_PLAIN],
+    char to[SEAL_SHORT_TEXT]);
+/* The text tells of the key's id only one byte: another's text can be taken for a forgery of ours, in few
+ * of a hundred cases. key_id lives as long as k. */
+enum seal_result seal_short_open(const struct seal_keys *k, const char *text, uint8_t plain[SEAL_SHORT_PLAIN],
+    const char **key_id);
+
+/* The key file's hands, for `gatepostctl keys`: each rewrites the file in one step (temporary file, fsync,
+ * rename; mode 0400, owner kept, or uid/gid given for a new file). id NULL: one is chosen from the date
+ * ("20261125", then "20261125b"...). What cannot be (activating a retired key, removing the active one,
+ * retiring the last) is refused with e. */
+int seal_keys_new(const char *path, const char *id, unsigned uid, unsigned gid,
+    char to_id[SEAL_KEY_ID_MAX + 1], struct err *e);
+/* The one active before is retired. */
+int seal_keys_activate(const char *path, const char *id, struct err *e);
+/* A new one is never used then; a retired one is removed. */
+int seal_keys_retire(const char *path, const char *id, struct err *e);
 
 #endif

@@ -8,8 +8,9 @@
  *     20261101   active   2026-11-01T08:00:00Z  ...
  *     20261125   new      2026-11-25T08:00:00Z  ...
  *
- * A file that others than its owner may read is refused, since whoever reads it can write our stamps. A change
- * is made under a lock on the folder and shows at once and whole, or not at all. No error text holds a secret.
+ * A file that others than its owner may read is refused, since whoever reads it can write our stamps. A
+ * change is made under a lock on the folder and shows at once and whole, or not at all. No error text holds
+ * a secret.
  */
 #include "lib/seal_private.h"
 
@@ -90,7 +91,8 @@ add_line(char *text, struct seal_lines *to, struct err *e)
 	if (n != 4 || word[4] != NULL)
 		return err_set(e, ERR_INPUT, "not four words: id, state, time, secret");
 	if (!id_ok(word[0]))
-		return err_set(e, ERR_INPUT, "the first word is no key id: 1 to %d of a-z and 0-9", SEAL_KEY_ID_MAX);
+		return err_set(e, ERR_INPUT, "the first word is no key id: 1 to %d of a-z and 0-9",
+		    SEAL_KEY_ID_MAX);
 	str_copy(l->id, sizeof(l->id), word[0]);
 	if (!read_state(word[1], &l->state))
 		return err_set(e, ERR_INPUT, "key %s: its state is none of new, active, retired", l->id);
@@ -138,7 +140,7 @@ check_file(int fd, struct stat *st, struct err *e)
 	if (!S_ISREG(st->st_mode))
 		return err_set(e, ERR_INPUT, "not a file");
 	if ((st->st_mode & 077) != 0)
-		return err_set(e, ERR_DENIED, "mode %04o lets others than its owner read the keys; chmod 0400",
+		return err_set(e, ERR_DENIED, "mode %04o lets others read the keys; chmod 0400",
 		    (unsigned)(st->st_mode & 07777));
 	if (st->st_size > FILE_MAX)
 		return err_set(e, ERR_FULL, "larger than %d bytes: no key file", FILE_MAX);
@@ -154,7 +156,8 @@ slurp(const char *path, char *text, struct stat *st, struct err *e)
 
 	if (fd < 0)
 		err_set(e, ERR_SYSTEM, errno == EACCES ?
-		    "%s; it must belong to the user that gatepost runs as, mode 0400" : "%s", strerror(errno));
+		    "%s; it must belong to the user that gatepost runs as, mode 0400" : "%s",
+		    strerror(errno));
 	else if (check_file(fd, st, e) == 0) {
 		while (len < FILE_MAX && (n = read(fd, text + len, FILE_MAX - len)) > 0)
 			len += (size_t)n;
@@ -317,7 +320,7 @@ make_key(struct seal_lines *lines, const char *id, char to_id[SEAL_KEY_ID_MAX + 
 	char chosen[SEAL_KEY_ID_MAX + 1];
 
 	if (lines->n == SEAL_KEYS_MAX)
-		return err_set(e, ERR_FULL, "the file holds %d keys, which is the most; retire old ones first",
+		return err_set(e, ERR_FULL, "the file holds %d keys, the most; retire old ones first",
 		    SEAL_KEYS_MAX);
 	if (id == NULL && choose_id(lines, clock_now(), chosen, e) < 0)
 		return -1;
@@ -392,7 +395,8 @@ activate(struct seal_lines *lines, struct seal_line *l, struct err *e)
 	if (l->state == SEAL_KEY_ACTIVE)
 		return err_set(e, ERR_INPUT, "key %s is active already", l->id);
 	if (l->state == SEAL_KEY_RETIRED)
-		return err_set(e, ERR_INPUT, "key %s is retired, and does not come back; make a new one", l->id);
+		return err_set(e, ERR_INPUT, "key %s is retired and does not come back; make a new one",
+		    l->id);
 	for (i = 0; i < lines->n; i++)
 		if (lines->at[i].state == SEAL_KEY_ACTIVE)
 			lines->at[i].state = SEAL_KEY_RETIRED;

@@ -4,21 +4,25 @@
  * identity - which account, which customer?
  *
  * Sources in the order of identity.sources, the first that knows wins: the SASL login in the accounts
- * table, a ticket's user in the users table, the client's address in the networks table. Never the return-path or
- * From: who can choose his key can choose someone else's. Writes the identity part of the facts; every later
- * check builds on it.
+ * table, a ticket's user in the users table, the client's address in the networks table. Never the return-path
+ * or From: who can choose his key can choose someone else's. Writes the identity part of the facts; every
+ * later check builds on it.
  *
- * A ticket is in the header, so where one may come the sources from there on wait for the end of the message
- * (facts.identity_late), and checks that look at MAIL whose mail it is look again then.
+ * A message from our own hosts may be one that left a relay before and comes back (content filter, second
+ * relay, list server): what its stamp says then holds (reentry.h). Or a local user's, with a ticket. Only the
+ * header tells, so such a client's identity is settled at the end of the message (facts.own), and sources
+ * from "ticket" on are not asked before (facts.identity_late).
  */
 #include "milter/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/str.h"
 #include "milter/customer.h"
 #include "milter/local_user.h"
 #include "milter/prefixes.h"
+#include "milter/reentry.h"
 
 #include "lib/banned.h"
 
@@ -32,7 +36,8 @@ static unsigned
 identity_needs(const void *state, const struct conf *c)
 {
 	(void)state;
-	return c->identity.login ? NEED_LOGIN : 0;
+	return (c->identity.login ? NEED_LOGIN : 0) |
+	    (reentry_on(c) ? NEED_HEADERS | NEED_RECIPIENTS : 0);
 }
 
 static enum conf_mode
@@ -59,18 +64,32 @@ const struct check check_identity = {
 	.unsure = identity_unsure,
 };
 
+struct hosts {
+	struct prefixes *relays, *expands;
+};
+
 static void *
 identity_init(const struct services *s, const struct table_report *report, bool *ok)
 {
+	struct hosts *h = calloc(1, sizeof(*h));
+
 	(void)report;
 	(void)ok;
-	return prefixes_new(&s->conf->identity.relays);
+	if (h == NULL)
+		abort();
+	h->relays = prefixes_new(&s->conf->identity.relays);
+	h->expands = prefixes_new(&s->conf->trace.reentry.expands);
+	return h;
 }
 
 static void
 identity_free(void *state)
 {
-	prefixes_free(state);
+	struct hosts *h = state;
+
+	prefixes_free(h->relays);
+	prefixes_free(h->expands);
+	free(h);
 }
 
 /* A table's answer "CUSTOMER [ACCOUNT]": names are printable and short, so that they can be keys, headers and
@@ -144,7 +163,7 @@ ask_source(struct message *m, const char *source, enum stage stage, struct err *
 	if (strcmp(source, "network") == 0)
 		return by_network(m, e);
 	if (stage == STAGE_MAIL) {
-		m->facts.identity_late = m->facts.ticket_place;
+		m->facts.identity_late = m->facts.own && m->facts.ticket_place;
 		return 0;
 	}
 	r = by_ticket(m, e);
@@ -230,45 +249,93 @@ compare_ticket(struct message *m, struct err *e)
 {
 	struct finding f = { .code = "identity.ticket", .status = "7.1",
 	    .reply = "the message carries another user's ticket" };
+	const struct ticket *t = m->facts.ticket;
 	struct message other = *m;
 	int r;
 
-	other.facts.customer = NULL;
+	if (m->facts.customer == NULL)
+		return CHECK_DONE;
 	r = by_ticket(&other, e);
 	if (r < 0)
 		return CHECK_UNSURE;
-	m->facts.by_ticket = r == 1 && m->facts.customer != NULL &&
-	    strcmp(other.facts.customer, m->facts.customer) == 0;
-	if (m->facts.by_ticket || m->facts.customer == NULL)
+	m->facts.by_ticket = r == 1 && strcmp(other.facts.customer, m->facts.customer) == 0;
+	if (m->facts.by_ticket)
 		return CHECK_DONE;
 	f.action = m->services->conf->submission.forged;
-	f.desk = arena_printf(m->facts.arena, "sent as customer %.100s with the ticket of user %u on %.60s, of %s%.100s",
-	    m->facts.customer, (unsigned)m->facts.ticket->uid, m->facts.ticket->relay,
-	    r == 1 ? "customer " : "no customer", r == 1 ? other.facts.customer : "");
+	f.desk = arena_printf(m->facts.arena,
+	    "sent as customer %.100s with the ticket of %.100s, of %s%.100s", m->facts.customer,
+	    local_user_text(m->facts.arena, t), r == 1 ? "customer " : "no customer",
+	    r == 1 ? other.facts.customer : "");
 	check_find(m, &check_identity, &f);
 	return CHECK_DONE;
+}
+
+/* Our own host, as far as the connection tells: no login, and an address of ours. */
+static bool
+from_us(const struct hosts *h, const struct facts *f)
+{
+	return f->login == NULL && (f->local || prefixes_have(h->relays, &f->client) ||
+	    prefixes_have(h->expands, &f->client));
+}
+
+/* Bounces that our own relays write belong to nobody; anyone else's null return-path is just unidentified. */
+static void
+settle_unknown(const struct hosts *h, struct message *m)
+{
+	struct facts *f = &m->facts;
+
+	if (f->sender_ok && f->return_path.null && f->login == NULL &&
+	    (f->local || prefixes_have(h->relays, &f->client)))
+		f->class = CLASS_BOUNCE;
+	else
+		find_unknown(m);
+}
+
+/* 1 known, 0 not, -1 cannot tell */
+static int
+settle(struct message *m, enum stage stage, struct err *e)
+{
+	int r = find_owner(m, stage, e);
+
+	return r == 1 ? read_plan(m, e) : r;
+}
+
+static enum check_answer
+at_mail(const struct hosts *h, struct message *m, struct err *e)
+{
+	struct facts *f = &m->facts;
+	const struct conf *c = m->services->conf;
+	int r;
+
+	f->own = (reentry_on(c) || (c->identity.ticket && f->ticket_place)) && from_us(h, f);
+	r = settle(m, STAGE_MAIL, e);
+	if (r < 0)
+		return CHECK_UNSURE;
+	if (r == 0 && !f->own)
+		settle_unknown(h, m);
+	return CHECK_DONE;
+}
+
+static enum check_answer
+at_end(const struct hosts *h, struct message *m, struct err *e)
+{
+	struct facts *f = &m->facts;
+	int r;
+
+	if (f->own && reentry_find(m, prefixes_have(h->expands, &f->client)))
+		return CHECK_DONE;
+	if (f->identity_late) {
+		r = settle(m, STAGE_END, e);
+		if (r != 0)
+			return r < 0 ? CHECK_UNSURE : CHECK_DONE;
+	}
+	if (f->own && f->class == CLASS_UNKNOWN)
+		settle_unknown(h, m);
+	return f->ticket != NULL ? compare_ticket(m, e) : CHECK_DONE;
 }
 
 static enum check_answer
 identity_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
-	int r;
-
-	if (stage == STAGE_END && !m->facts.identity_late)
-		return m->facts.ticket != NULL ? compare_ticket(m, e) : CHECK_DONE;
-	r = find_owner(m, stage, e);
-	if (r == 1)
-		r = read_plan(m, e);
-	if (r < 0)
-		return CHECK_UNSURE;
-	if (r == 1 || (stage == STAGE_MAIL && m->facts.identity_late))
-		return CHECK_DONE;
-	/* Bounces that our own relays write belong to nobody; anyone else's null return-path is just
-	 * unidentified. */
-	if (m->facts.sender_ok && m->facts.return_path.null && m->facts.login == NULL &&
-	    (m->facts.local || prefixes_have(state, &m->facts.client)))
-		m->facts.class = CLASS_BOUNCE;
-	else
-		find_unknown(m);
-	return CHECK_DONE;
+	return stage == STAGE_MAIL ? at_mail(state, m, e) : at_end(state, m, e);
 }

@@ -165,7 +165,8 @@ mailer_run(void *cookie, enum stage stage, struct message *m, struct err *e)
 
 	(void)stage;
 	(void)e;
-	if (cookie == NULL || !best_match(cookie, f, &match))
+	/* What comes back was judged, and perhaps released from hold, before. */
+	if (cookie == NULL || f->class == CLASS_REENTERED || !best_match(cookie, f, &match))
 		return CHECK_DONE;
 	kind = kind_of(match.kind);
 	f->mailer = match.name;

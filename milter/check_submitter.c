@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/stamp.h"
 #include "milter/prefixes.h"
 
 #include "lib/banned.h"
@@ -95,6 +96,16 @@ ticket_quality(const struct ticket *t)
 	return quality[t->quality];
 }
 
+/* A message that comes back has the submitter that its stamp names, whoever handed it over now. */
+static void
+restore(struct facts *f)
+{
+	f->submitter = NULL;
+	f->quality = QUALITY_NONE;
+	if (f->reentered->submitter.bits != 0)
+		set(f, &f->reentered->submitter, facts_quality_of(f->reentered->quality));
+}
+
 static void
 remove_named(struct message *m, const char *name)
 {
@@ -118,15 +129,17 @@ submitter_run(void *state, enum stage stage, struct message *m, struct err *e)
 			set(f, &f->client, QUALITY_SMTP);
 		return CHECK_DONE;
 	}
-	if (f->ticket != NULL && (f->by_ticket || f->customer == NULL) && f->ticket->quality != TICKET_NONE)
+	if (f->class == CLASS_REENTERED)
+		restore(f);
+	else if (f->ticket != NULL && (f->by_ticket || f->customer == NULL) && f->ticket->quality != TICKET_NONE)
 		set(f, &f->ticket->submitter, ticket_quality(f->ticket));
 	if (trusted && *c->submitter.header != '\0') {
-		if (f->quality == QUALITY_NONE)
+		if (f->class != CLASS_REENTERED && f->quality == QUALITY_NONE)
 			read_named(f, c->submitter.header);
 		if (c->submitter.remove)
 			remove_named(m, c->submitter.header);
 	}
-	if (!trusted && f->quality == QUALITY_NONE && f->client.bits != 0)
+	if (!trusted && f->class != CLASS_REENTERED && f->quality == QUALITY_NONE && f->client.bits != 0)
 		set(f, &f->client, QUALITY_SMTP);
 	return CHECK_DONE;
 }

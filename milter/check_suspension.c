@@ -86,6 +86,18 @@ asked_already(const struct facts *f, size_t n)
 	return false;
 }
 
+static void
+ask_envelope(struct message *m)
+{
+	const struct facts *f = &m->facts;
+
+	ask(m, "account", f->account);
+	ask(m, "customer", f->customer);
+	ask(m, "client", f->client_text);
+	if (f->sender_ok && !f->return_path.null)
+		ask_domain(m, f->return_path.domain);
+}
+
 static enum check_answer
 suspension_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
@@ -94,17 +106,13 @@ suspension_run(void *state, enum stage stage, struct message *m, struct err *e)
 
 	(void)state;
 	(void)e;
-	/* At MAIL, or at the end when a ticket said who it is. */
-	if ((stage == STAGE_END) == f->identity_late) {
-		ask(m, "account", f->account);
-		ask(m, "customer", f->customer);
-	}
-	if (stage == STAGE_MAIL) {
-		ask(m, "client", f->client_text);
-		if (f->sender_ok && !f->return_path.null)
-			ask_domain(m, f->return_path.domain);
+	/* Whether a message of our own hosts comes back is known at its end only. It was judged then. */
+	if (f->class == CLASS_REENTERED)
 		return CHECK_DONE;
-	}
+	if (stage == (f->own ? STAGE_END : STAGE_MAIL))
+		ask_envelope(m);
+	if (stage == STAGE_MAIL)
+		return CHECK_DONE;
 	for (i = 0; i < f->n_from; i++)
 		if (!asked_already(f, i))
 			ask_domain(m, f->from[i].domain);

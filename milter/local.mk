@@ -4,13 +4,16 @@
 # All of the daemon that knows neither libmilter nor HTTP: what the scenarios link.
 milter_libchain_a_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(JANSSON_CFLAGS)
 milter_libchain_a_SOURCES = \
-	milter/ancestry.c milter/ancestry.h milter/chain.c milter/chain.h milter/check.h milter/check_identity.c milter/check_limits.c \
-	milter/check_mailer.c milter/check_ownership.c milter/check_submitter.c milter/check_suspension.c \
-	milter/check_ticket.c milter/check_trace.c milter/customer.c milter/customer.h milter/explain.c milter/explain.h \
-	milter/facts.c milter/facts.h milter/forward.c milter/forward.h milter/limit_key.c \
-	milter/limit_key.h milter/listen.c milter/listen.h milter/local_user.c milter/local_user.h milter/mailer_seen.c milter/mailer_seen.h \
-	milter/message_file.c milter/message_file.h milter/notify.c milter/notify.h milter/peer.c milter/peer.h milter/prefixes.c \
-	milter/prefixes.h milter/submission.c milter/submission.h milter/submission_ticket.c milter/verdict.c milter/verdict.h
+	milter/ancestry.c milter/ancestry.h milter/chain.c milter/chain.h milter/check.h \
+	milter/check_identity.c milter/check_limits.c milter/check_mailer.c milter/check_ownership.c \
+	milter/check_submitter.c milter/check_suspension.c milter/check_ticket.c milter/check_trace.c \
+	milter/customer.c milter/customer.h milter/explain.c milter/explain.h milter/facts.c milter/facts.h \
+	milter/forward.c milter/forward.h milter/limit_key.c milter/limit_key.h milter/listen.c \
+	milter/listen.h milter/local_user.c milter/local_user.h milter/mailer_seen.c milter/mailer_seen.h \
+	milter/message_file.c milter/message_file.h milter/notify.c milter/notify.h milter/peer.c \
+	milter/peer.h milter/prefixes.c milter/prefixes.h milter/reentry.c milter/reentry.h \
+	milter/stamp_out.c milter/stamp_out.h milter/submission.c milter/submission.h \
+	milter/submission_ticket.c milter/verdict.c milter/verdict.h
 
 milter_libapi_a_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(JANSSON_CFLAGS)
 milter_libapi_a_SOURCES = \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * seal: what is sealed opens with its own key, purpose and bound data alone; key files that must be refused; the
- * life of a key from new to removed.
+ * seal: what is sealed opens with its own key, purpose and bound data alone; key files that must be
+ * refused; the life of a key from new to removed.
  */
 #include "lib/seal.h"
 
@@ -87,7 +87,8 @@ opens(void **state)
 		assert_int_equal(seal_close(k, SEAL_STAMP, "r=out1", 6, plain, lengths[i], text,
 		    SEAL_TEXT(lengths[i]), &e), 0);
 		assert_int_equal(strlen(text) + 1, SEAL_TEXT(lengths[i]));
-		assert_int_equal(strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+		assert_int_equal(strspn(text,
+		    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
 		    strlen(text));
 		assert_int_equal(seal_open(k, SEAL_STAMP, "a", "r=out1", 6, text, strlen(text), got, &len),
 		    SEAL_OPENED);
@@ -97,7 +98,8 @@ opens(void **state)
 		    sizeof(again), &e), 0);
 		assert_string_not_equal(text, again);
 	}
-	assert_int_equal(seal_close(k, SEAL_STAMP, NULL, 0, plain, SEAL_PLAIN_MAX + 1, text, sizeof(text) + 99, &e), -1);
+	assert_int_equal(seal_close(k, SEAL_STAMP, NULL, 0, plain, SEAL_PLAIN_MAX + 1, text,
+	    sizeof(text) + 99, &e), -1);
 	assert_int_equal(seal_close(k, SEAL_STAMP, NULL, 0, plain, 10, text, SEAL_TEXT(10) - 1, &e), -1);
 	seal_keys_unref(&k);
 	assert_null(k);
@@ -135,14 +137,16 @@ does_not_open(void **state)
 			assert_int_equal(len, 0);
 		}
 	for (i = 0; i < n; i++)
-		assert_int_not_equal(seal_open(k, SEAL_STAMP, "a", "bound", 5, text, i, got, &len), SEAL_OPENED);
+		assert_int_not_equal(seal_open(k, SEAL_STAMP, "a", "bound", 5, text, i, got, &len),
+		    SEAL_OPENED);
 	for (i = 0; i < COUNT(odd); i++)
 		assert_int_equal(seal_open(k, SEAL_STAMP, "a", "bound", 5, odd[i], strlen(odd[i]), got, &len),
 		    SEAL_MALFORMED);
 	memset(longer, 'A', sizeof(longer));
 	assert_int_equal(seal_open(k, SEAL_STAMP, "a", "bound", 5, longer, sizeof(longer), got, &len),
 	    SEAL_MALFORMED);
-	assert_int_equal(seal_open(k, SEAL_STAMP, "a", "bound", 5, longer, SEAL_TEXT(SEAL_PLAIN_MAX) - 1, got, &len),
+	assert_int_equal(seal_open(k, SEAL_STAMP, "a", "bound", 5, longer, SEAL_TEXT(SEAL_PLAIN_MAX) - 1,
+	    got, &len),
 	    SEAL_FORGED);
 	seal_keys_unref(&k);
 }
@@ -157,7 +161,8 @@ files(void **state)
 		{ "empty", "", 0400, "no key in it", "" },
 		{ "comments", "# none\n", 0400, "no key in it", "" },
 		{ "none active", "a new" DAY SECRET_A "\n", 0400, "no key is active", "" },
-		{ "two active", "a active" DAY SECRET_A "\nb active" DAY SECRET_B "\n", 0400, "2 keys are active", "" },
+		{ "two active", "a active" DAY SECRET_A "\nb active" DAY SECRET_B "\n", 0400,
+		    "2 keys are active", "" },
 		{ "twice", "a active" DAY SECRET_A "\n\na new" DAY SECRET_B "\n", 0400, "key a", ":3" },
 		{ "a word less", "a active" DAY "\n", 0400, "four words", ":1" },
 		{ "a word more", "a active" DAY SECRET_A " b\n", 0400, "four words", ":1" },
@@ -169,7 +174,8 @@ files(void **state)
 		{ "no zone", "a active 2026-11-01T08:00:00 " SECRET_A "\n", 0400, "time", ":1" },
 		{ "secret too short", "a active" DAY "AAAA\n", 0400, "secret", ":1" },
 		{ "secret too long", "a active" DAY SECRET_A "AAAA\n", 0400, "secret", ":1" },
-		{ "secret changed", "a active" DAY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\n", 0400, "secret", ":1" },
+		{ "secret changed", "a active" DAY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\n", 0400,
+		    "secret", ":1" },
 	};
 	struct seal_keys *k;
 	struct err e;
@@ -219,7 +225,8 @@ state_of(const char *want)
 static void
 life_of_a_key(void **state)
 {
-	char first[SEAL_KEY_ID_MAX + 1], second[SEAL_KEY_ID_MAX + 1], text[SEAL_TEXT(3)], name[SEAL_PSEUDONYM],
+	char first[SEAL_KEY_ID_MAX + 1], second[SEAL_KEY_ID_MAX + 1], text[SEAL_TEXT(3)],
+	    name[SEAL_PSEUDONYM],
 	    later[SEAL_PSEUDONYM];
 	unsigned char got[SEAL_PLAIN_MAX];
 	struct seal_keys *k;
@@ -261,7 +268,8 @@ life_of_a_key(void **state)
 	assert_int_equal(state_of(first), SEAL_KEY_RETIRED);
 	assert_int_equal(seal_keys_activate(path, first, &e), -1);
 	k = seal_keys_load(path, &e);
-	assert_int_equal(seal_open(k, SEAL_STAMP, first, NULL, 0, text, strlen(text), got, &len), SEAL_OPENED);
+	assert_int_equal(seal_open(k, SEAL_STAMP, first, NULL, 0, text, strlen(text), got, &len),
+	    SEAL_OPENED);
 	seal_pseudonym(k, "acme", later);
 	assert_string_equal(name, later);
 	seal_pseudonym(k, "acmf", later);
@@ -338,7 +346,8 @@ format_stays(void **state)
 	size_t len;
 
 	(void)state;
-	assert_int_equal(seal_open(k, SEAL_STAMP, "a", "bound", 5, text, strlen(text), got, &len), SEAL_OPENED);
+	assert_int_equal(seal_open(k, SEAL_STAMP, "a", "bound", 5, text, strlen(text), got, &len),
+	    SEAL_OPENED);
 	assert_int_equal(len, 8);
 	assert_memory_equal(got, "12345678", 8);
 	seal_keys_unref(&k);
