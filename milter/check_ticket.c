@@ -101,21 +101,21 @@ digest_text(uint64_t *digest, const char *text)
 	while (*text++ != '\0');
 }
 
-/* cleanup(8) writes these itself, anew each time that pickup offers a message. */
+/* What differs when the same message is offered again. For a local one cleanup(8) writes a new Date, and where
+ * there was none a new Message-ID, with its queue id in it. */
 static bool
-changes(const struct facts *f, const char *name)
+changes(const struct facts *f, const struct header *h)
 {
 	static const char *const always[] = { TICKET_HEADER, "Received", "Return-Path", NULL };
-	static const char *const local[] = { "Message-ID", "Date", NULL };
 	size_t i;
 
 	for (i = 0; always[i] != NULL; i++)
-		if (strcasecmp(name, always[i]) == 0)
+		if (strcasecmp(h->name, always[i]) == 0)
 			return true;
-	for (i = 0; f->local && local[i] != NULL; i++)
-		if (strcasecmp(name, local[i]) == 0)
-			return true;
-	return false;
+	if (!f->local)
+		return false;
+	return strcasecmp(h->name, "Date") == 0 || (strcasecmp(h->name, "Message-ID") == 0 &&
+	    f->queue_id != NULL && strstr(h->value, f->queue_id) != NULL);
 }
 
 static uint64_t
@@ -125,8 +125,11 @@ digest_of(const struct facts *f)
 	size_t i;
 
 	digest_text(&digest, f->sender);
+	/* On its way over SMTP a message of many recipients may come in parts. */
+	for (i = 0; f->local && i < f->n_recipients; i++)
+		digest_text(&digest, f->recipients[i]);
 	for (i = 0; i < f->n_headers; i++) {
-		if (changes(f, f->headers[i].name))
+		if (changes(f, &f->headers[i]))
 			continue;
 		digest_text(&digest, f->headers[i].name);
 		digest_text(&digest, f->headers[i].value);

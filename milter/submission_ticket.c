@@ -92,11 +92,11 @@ struct asking {
 };
 
 static void
-tell_token(struct asking *k, const struct ticket_web *w, const char *reason)
+tell_token(struct asking *k, const char *kind, const struct ticket_web *w, const char *reason)
 {
 	const struct services *s = k->q->services;
 	const char *user = local_user_text(k->arena, &k->ticket);
-	struct alert_event v = { .kind = "ticket.token", .severity = "notice", .account = user,
+	struct alert_event v = { .kind = kind, .severity = "notice", .account = user,
 	    .action = "accept", .reason = reason };
 	char visitor[NET_TEXT];
 
@@ -117,8 +117,8 @@ own_site(struct asking *k, const struct ticket_web *w)
 	if (r == 1)
 		r = local_user_has_site(k->q->services, value, w->vhost, k->arena, k->deadline, NULL);
 	if (r == 0)
-		tell_token(k, w, arena_printf(k->arena, "a web token for %.100s, which is no site of this user's customer",
-		    w->vhost));
+		tell_token(k, "ticket.token-foreign", w, arena_printf(k->arena,
+		    "a web token for %.100s, which is no site of this user's customer", w->vhost));
 	return r == 1;
 }
 
@@ -136,15 +136,16 @@ by_token(struct asking *k, const char *token)
 		return false;		/* a program that runs for long */
 	if (result != TICKET_GOOD) {
 		memset(&w, 0, sizeof(w));
-		tell_token(k, &w, arena_printf(k->arena, "a %s web token", ticket_result_text(result)));
+		tell_token(k, "ticket.token-forged", &w,
+		    arena_printf(k->arena, "a %s web token", ticket_result_text(result)));
 		return false;
 	}
 	if (!own_site(k, &w))
 		return false;
 	if (ticket_book_use(k->q->tokens, w.nonce, 0, s->conf->submission.mails,
 	    w.time + 2 * s->conf->submission.valid, k->q->now, true) == TICKET_SPENT) {
-		tell_token(k, &w, arena_printf(k->arena, "a web token for %.100s was used for more than %u mails",
-		    w.vhost, s->conf->submission.mails));
+		tell_token(k, "ticket.token-spent", &w, arena_printf(k->arena,
+		    "a web token for %.100s was used for more than %u mails", w.vhost, s->conf->submission.mails));
 		return false;
 	}
 	k->ticket.submitter = w.visitor;
