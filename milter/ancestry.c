@@ -11,10 +11,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/uio.h>
 
 #include "lib/banned.h"
 
@@ -103,6 +105,45 @@ ancestry_read(const char *block, size_t n, struct ancestry_found *to)
 	return true;
 }
 
+/* Where a process has its environment: fields 50 and 51 of stat (proc(5)), behind its name, which may hold
+ * anything. */
+static bool
+find_block(pid_t pid, uintptr_t *start, size_t *n)
+{
+	char text[2048], *at;
+	unsigned long long from, end;
+	int field;
+
+	if (read_file(pid, "stat", text, sizeof(text)) <= 0 || (at = strrchr(text, ')')) == NULL)
+		return false;
+	for (field = 2; field < 50 && at != NULL; field++)
+		at = strchr(at + 1, ' ');
+	if (at == NULL)
+		return false;
+	from = strtoull(at, &at, 10);
+	end = strtoull(at, NULL, 10);
+	if (from == 0 || end <= from)
+		return false;
+	*start = (uintptr_t)from;
+	*n = end - from < ENVIRON_MOST ? (size_t)(end - from) : ENVIRON_MOST;
+	return true;
+}
+
+/* /proc/PID/environ is its owner's to open, whatever else one may: with CAP_SYS_PTRACE alone, the memory is read. */
+static ssize_t
+read_block(pid_t pid, char *to)
+{
+	struct iovec here = { .iov_base = to }, there;
+	uintptr_t start;
+	ssize_t n = read_file(pid, "environ", to, ENVIRON_MOST);
+
+	if (n >= 0 || !find_block(pid, &start, &here.iov_len))
+		return n;
+	there.iov_base = (void *)start;
+	there.iov_len = here.iov_len;
+	return process_vm_readv(pid, &here, 1, &there, 1, 0);
+}
+
 static bool
 read_environ(pid_t pid, struct ancestry_found *to)
 {
@@ -113,7 +154,7 @@ read_environ(pid_t pid, struct ancestry_found *to)
 
 	if (block == NULL)
 		abort();
-	n = read_file(pid, "environ", block, ENVIRON_MOST);
+	n = read_block(pid, block);
 	if (n > 0 && ancestry_read(block, (size_t)n, &found)) {
 		*to = found;
 		ok = true;

@@ -10,9 +10,10 @@
  *
  * A program can change its environment for its children, but not what /proc/PID/environ shows of how it was
  * started itself. So the ancestors of the one who asks are walked up as long as they are his, and the
- * highest that was started as a CGI program counts, if a web server's user started it. Needs the right to read other users'
- * /proc/PID/environ (CAP_SYS_PTRACE); without it nothing is ever found. A program that starts itself anew (execve)
- * with another environment is believed: this is better than the sender's own word, and no proof.
+ * highest that was started as a CGI program counts, if a web server's user started it. Needs CAP_SYS_PTRACE, to
+ * look at other users' processes; without it nothing is ever found. A program that starts itself anew (execve)
+ * with another environment, or writes over its own, is believed: this is better than the sender's own word, and
+ * no proof.
  */
 #include <stdbool.h>
 #include <sys/types.h>
