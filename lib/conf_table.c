@@ -223,7 +223,7 @@ static const struct conf_rule main_rules[] = {
 	    "who may use submission.web: the web server alone"),
 	    .type = &conf_type_texts, .at = AT(submission.web_allow), .least = 0, .most = 64,
 	    .check = conf_check_allow },
-	{ ROW("submission.valid", "duration", "\"60s\"", "a time from 5s to 1h", RELOAD,
+	{ ROW("submission.valid", "duration", "\"1m\"", "a time from 5s to 1h", RELOAD,
 	    "how long a ticket or token is good"),
 	    .type = &conf_type_duration, .at = AT(submission.valid), .least = 5 * SECOND,
 	    .most = 60 * MINUTE },
