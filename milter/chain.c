@@ -97,8 +97,10 @@ open_keys(struct chain *ch, const struct table_report *report)
 	err_clear(&e);
 	ch->services.keys = ch->keys = seal_keys_load(file, &e);
 	if (ch->keys == NULL) {
-		if (access(file, F_OK) != 0 && errno == ENOENT)
+		if (access(file, F_OK) != 0 && errno == ENOENT) {
 			err_set(&e, ERR_INPUT, "there is no key file; make one: gatepostctl keys new");
+			err_at(&e, file, 0);
+		}
 		if (report != NULL && report->say != NULL)
 			report->say(report->cookie, &e);
 	}

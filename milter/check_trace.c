@@ -258,6 +258,7 @@ strip_one(struct stripping *s, size_t at)
 	const struct header *h = &s->m->facts.headers[at];
 	size_t name = which(s->names, h->name);
 	const char *what = "";
+	enum kind kind = COPIED;
 
 	if (name == s->names->n)
 		return;
@@ -269,9 +270,9 @@ strip_one(struct stripping *s, size_t at)
 		return;
 	verdict_remove_header(&s->m->verdict, s->names->at[name].name, s->seen[name]);
 	if (s->names->at[name].whose == OUR_STAMP)
-		note(s, h, kind_of_stamp(s, h, &what), what);
-	else if (s->names->at[name].whose != UNWANTED)
-		note(s, h, COPIED, what);
+		kind = kind_of_stamp(s, h, &what);
+	if (s->names->at[name].whose != UNWANTED)
+		note(s, h, kind, what);
 }
 
 static enum conf_action

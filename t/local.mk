@@ -16,7 +16,7 @@ UNIT_THREADS = \
 	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
 	t/unit/test_signature t/unit/test_store_threads t/unit/test_table_contract
 TOOLS = \
-	t/bench/bench_chain t/bench/bench_signature t/bench/bench_store t/bench/bench_table t/bench/floor \
+	t/bench/bench_chain t/bench/bench_signature t/bench/bench_stamp t/bench/bench_store t/bench/bench_table t/bench/floor \
 	t/bench/loadgen t/e2e/gatepost-sendmail t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
 
 if CMOCKA
@@ -42,6 +42,7 @@ bench: all $(TOOLS)
 	t/bench/bench_store
 	t/bench/bench_table
 	t/bench/bench_signature $(srcdir)/etc/signatures.conf
+	t/bench/bench_stamp
 .PHONY: checks print-unit print-threads print-fuzz bench fuzzers
 
 t_unit_test_alert_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -140,6 +141,9 @@ t_bench_bench_chain_SOURCES = t/bench/bench_chain.c
 t_bench_bench_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_signature_LDADD = $(TEST_LIBS)
 t_bench_bench_signature_SOURCES = t/bench/bench_signature.c
+t_bench_bench_stamp_CPPFLAGS = $(TEST_CPPFLAGS)
+t_bench_bench_stamp_LDADD = $(TEST_LIBS)
+t_bench_bench_stamp_SOURCES = t/bench/bench_stamp.c
 t_bench_bench_store_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_store_LDADD = $(TEST_LIBS)
 t_bench_bench_store_SOURCES = t/bench/bench_store.c
@@ -155,7 +159,7 @@ t_bench_loadgen_SOURCES = t/bench/loadgen.c t/milter/mta.c t/milter/mta.h
 
 FUZZERS = \
 	t/fuzz/fuzz_conf t/fuzz/fuzz_explain t/fuzz/fuzz_from t/fuzz/fuzz_header t/fuzz/fuzz_signature \
-	t/fuzz/fuzz_table
+	t/fuzz/fuzz_stamp t/fuzz/fuzz_table
 EXTRA_PROGRAMS += $(FUZZERS)
 fuzzers: $(FUZZERS)
 t_fuzz_fuzz_conf_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -183,6 +187,11 @@ t_fuzz_fuzz_signature_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_signature_SOURCES = t/fuzz/fuzz_signature.c
 t_fuzz_fuzz_signature_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 t_fuzz_fuzz_signature_LDFLAGS = -fsanitize=fuzzer
+t_fuzz_fuzz_stamp_CPPFLAGS = $(TEST_CPPFLAGS)
+t_fuzz_fuzz_stamp_LDADD = $(TEST_LIBS)
+t_fuzz_fuzz_stamp_SOURCES = t/fuzz/fuzz_stamp.c
+t_fuzz_fuzz_stamp_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+t_fuzz_fuzz_stamp_LDFLAGS = -fsanitize=fuzzer
 t_fuzz_fuzz_table_CPPFLAGS = $(TEST_CPPFLAGS)
 t_fuzz_fuzz_table_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_table_SOURCES = t/fuzz/fuzz_table.c
