@@ -110,9 +110,9 @@ struct conf {
 		const char *accounts, *networks, *users, *domains, *customers, *also, *mailers;
 	} tables;
 	struct {
-		bool login, network;	/* sources, in their order */
+		bool login, ticket, network;	/* sources, in their order */
 		struct conf_strings sources;
-		enum conf_action unidentified, unsure;
+		enum conf_action unidentified, local, unsure;
 		struct conf_strings relays;	/* addresses or prefixes */
 		struct conf_strings bounce_domains;	/* our own bounces are From; empty = relay's name */
 		enum conf_mode mode;
@@ -144,6 +144,14 @@ struct conf {
 		enum conf_mode mode;
 	} trace;
 	struct { struct conf_strings trusted; const char *header; bool remove; } submitter;
+	struct {			/* mail of local users, by gatepost-sendmail */
+		const char *socket, *web;	/* "" = none */
+		struct conf_strings web_allow;	/* user names, "@group" */
+		uint64_t valid;			/* ms, of tickets and web tokens */
+		unsigned mails;			/* for one web token */
+		enum conf_action forged, expired;
+		enum conf_mode mode;
+	} submission;
 	struct {
 		const char *signatures;		/* "" = off */
 		const char *directory;		/* the operator's own signatures; "" = none */

@@ -49,6 +49,8 @@ check_sources(struct conf_reader *r, struct conf *c)
 	for (i = 0; i < c->identity.sources.n; i++) {
 		if (strcmp(c->identity.sources.at[i], "login") == 0)
 			c->identity.login = true;
+		else if (strcmp(c->identity.sources.at[i], "ticket") == 0)
+			c->identity.ticket = true;
 		else
 			c->identity.network = true;
 	}
@@ -63,9 +65,13 @@ check_sources(struct conf_reader *r, struct conf *c)
 static void
 check_users(struct conf_reader *r, const struct conf *c)
 {
-	if (c->tables.users[0] != '\0')
+	if (c->tables.users[0] != '\0' && !c->identity.ticket)
 		conf_warn_at(r, check_place(r, "tables.users"), "tables.users",
 		    "no source of identity reads this table");
+	if (c->submission.socket[0] != '\0' && c->identity.ticket &&
+	    check_no_table(r, "users", c->tables.users))
+		conf_problem_at(r, check_place(r, "tables.users"), "tables.users",
+		    "missing; allowed: a table of local users, or identity.sources without \"ticket\"");
 }
 
 static void
@@ -189,6 +195,33 @@ check_trace(struct conf_reader *r, const struct conf *c)
 }
 
 static void
+check_socket(struct conf_reader *r, const struct conf *c, const char *path, const char *value,
+    const char *other)
+{
+	size_t i;
+
+	for (i = 0; i < c->listen.n; i++)
+		if (strcmp(c->listen.at[i], value) == 0)
+			other = value;
+	if (value[0] != '\0' && (strcmp(value, c->api) == 0 || strcmp(value, other) == 0))
+		conf_problem_at(r, check_place(r, path), path,
+		    "\"%s\" is another socket too; allowed: a socket of its own", value);
+}
+
+static void
+check_submission(struct conf_reader *r, const struct conf *c)
+{
+	check_socket(r, c, "submission.socket", c->submission.socket, "");
+	check_socket(r, c, "submission.web", c->submission.web, c->submission.socket);
+	if (c->submission.web[0] != '\0' && c->submission.socket[0] == '\0')
+		conf_warn_at(r, check_place(r, "submission.web"), "submission.web",
+		    "tokens are of no use without submission.socket, which reads them");
+	if (c->submission.expired == CONF_ACCEPT)
+		conf_warn_at(r, check_place(r, "submission.expired"), "submission.expired",
+		    "\"accept\" lets whoever kept a ticket send as its user for ever");
+}
+
+static void
 check_listen(struct conf_reader *r, const struct conf *c)
 {
 	const char *host;
@@ -258,6 +291,7 @@ void
 conf_check(struct conf_reader *r, struct conf *c)
 {
 	check_listen(r, c);
+	check_submission(r, c);
 	check_sources(r, c);
 	check_users(r, c);
 	check_ownership(r, c);

@@ -173,7 +173,8 @@ bool conf_word_parse(const struct conf_word *words, const char *text, int *value
 
 /* ---- conf_word.c: what a text may say ---- */
 
-conf_text_check conf_check_listen, conf_check_socket, conf_check_octal, conf_check_account, conf_check_allow,
+conf_text_check conf_check_listen, conf_check_socket, conf_check_socket_or_none, conf_check_octal,
+    conf_check_account, conf_check_allow,
     conf_check_relay, conf_check_header, conf_check_header_or_none, conf_check_facility,
     conf_check_path, conf_check_path_or_none, conf_check_store, conf_check_server,
     conf_check_master, conf_check_redis_user, conf_check_prefix, conf_check_table, conf_check_network,
@@ -182,9 +183,10 @@ conf_text_check conf_check_listen, conf_check_socket, conf_check_octal, conf_che
     conf_check_authserv_id;
 bool conf_name_ok(const char *text);
 
-extern const struct conf_word conf_words_action[], conf_words_unidentified[], conf_words_forged[],
-    conf_words_limit_action[], conf_words_mode[], conf_words_form[], conf_words_also[], conf_words_topology[],
-    conf_words_first_seen[], conf_words_per[], conf_words_count[], conf_words_sender[], conf_words_level[];
+extern const struct conf_word conf_words_action[], conf_words_unidentified[], conf_words_local[],
+    conf_words_forged[], conf_words_limit_action[], conf_words_mode[], conf_words_form[], conf_words_also[],
+    conf_words_topology[], conf_words_first_seen[], conf_words_per[], conf_words_count[], conf_words_sender[],
+    conf_words_level[];
 
 /* ---- conf_check.c ---- */
 

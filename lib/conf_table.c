@@ -33,6 +33,7 @@
 
 #define ACTIONS "accept, tag, slow, hold, defer or reject"
 #define MODES "enforce or monitor"
+#define SOCKET_OR_NONE "unix:/absolute/path of at most 107 bytes, or \"\" for none"
 #define HEADER "a header name of your own, such as X-Example"
 #define NETWORKS "addresses and prefixes such as 192.0.2.0/24"
 #define TABLE "TYPE:/absolute/path such as file:/etc/gatepost/NAME, or \"\" for none"
@@ -150,13 +151,17 @@ static const struct conf_rule main_rules[] = {
 	TABLE_ROW("tables.also", tables.also, "customer or account -> foreign addresses it may use as well"),
 	TABLE_ROW("tables.mailers", tables.mailers, "customer or account -> mailers that it may use"),
 
-	{ ROW("identity.sources", "list", "[ \"login\", \"network\" ]", "login, network", RELOAD,
+	{ ROW("identity.sources", "list", "[ \"login\", \"ticket\", \"network\" ]",
+	    "login, ticket, network", RELOAD,
 	    "how a sender is known; the first that knows wins"),
 	    .type = &conf_type_texts, .at = AT(identity.sources), .least = 1, .most = 8,
 	    .check = conf_check_source },
 	{ ROW("identity.unidentified", "word", "\"reject\"", "reject, defer, accept or hold", RELOAD,
 	    "action when no source knows the sender"),
 	    .type = &conf_type_word, .at = AT(identity.unidentified), .words = conf_words_unidentified },
+	{ ROW("identity.local", "word", "\"reject\"", "reject, hold or accept", RELOAD,
+	    "action when no source knows who sent with sendmail(1)"),
+	    .type = &conf_type_word, .at = AT(identity.local), .words = conf_words_local },
 	ACTION_ROW("identity.unsure", identity.unsure, "\"defer\"", "action when a table cannot answer"),
 	{ ROW("identity.relays", "list", "[ \"127.0.0.1\", \"::1\" ]", NETWORKS, RELOAD,
 	    "our own hosts: no customers, may send bounces and local mail"),
@@ -256,6 +261,28 @@ static const struct conf_rule main_rules[] = {
 	    "remove submitter.header from what leaves"),
 	    .type = &conf_type_bool, .at = AT(submitter.remove) },
 
+	TEXT_ROW("submission.socket", submission.socket, "text", "\"\"", SOCKET_OR_NONE, FIXED,
+	    "socket where gatepost-sendmail asks for a ticket", conf_check_socket_or_none),
+	TEXT_ROW("submission.web", submission.web, "text", "\"\"", SOCKET_OR_NONE, FIXED,
+	    "socket where the web server asks for a token", conf_check_socket_or_none),
+	{ ROW("submission.web_allow", "list", "[ \"www-data\" ]", "user names, and groups as @GROUP", RELOAD,
+	    "who may use submission.web: the web server alone"),
+	    .type = &conf_type_texts, .at = AT(submission.web_allow), .least = 0, .most = 64,
+	    .check = conf_check_allow },
+	{ ROW("submission.valid", "duration", "\"1m\"", "a time from 5s to 1h", RELOAD,
+	    "how long a ticket or token is good"),
+	    .type = &conf_type_duration, .at = AT(submission.valid), .least = 5 * SECOND,
+	    .most = 60 * MINUTE },
+	{ ROW("submission.mails", "number", "20", "1 to 10000", RELOAD, "mails for one token"),
+	    .type = &conf_type_number, .at = AT(submission.mails), .least = 1, .most = 10000 },
+	{ ROW("submission.forged", "word", "\"hold\"", "accept, tag, hold or reject", RELOAD,
+	    "action for a ticket that is forged, foreign, used before, or out of place"),
+	    .type = &conf_type_word, .at = AT(submission.forged), .words = conf_words_forged },
+	{ ROW("submission.expired", "word", "\"hold\"", "accept, tag, hold or reject", RELOAD,
+	    "action for a ticket that comes too late"),
+	    .type = &conf_type_word, .at = AT(submission.expired), .words = conf_words_forged },
+	MODE_ROW("submission.mode", submission.mode, "monitor: bad tickets are only told"),
+
 	TEXT_ROW("mailers.signatures", mailers.signatures, "path", "\"/etc/gatepost/signatures.conf\"",
 	    "an absolute path, or \"\" to look for no mailers", RELOAD, "what mailing software looks like",
 	    conf_check_path_or_none),
@@ -353,7 +380,8 @@ static const struct conf_rule limit_rules[] = {
 
 static const struct conf_rule escalation_rules[] = {
 	{ ROW("alerts.escalate[].when", "text", "",
-	    "identity, suspension, ownership, trace, mailer, limit, complaint, or a code such as ownership.from", RELOAD,
+	    "identity, ticket, suspension, ownership, trace, mailer, limit, complaint, or a code such as ownership.from",
+	    RELOAD,
 	    "what must happen"),
 	    .type = &conf_type_text, .at = AT(when), .check = conf_check_when },
 	{ ROW("alerts.escalate[].times", "number", "", "1 to 1000000", RELOAD, "how often"),

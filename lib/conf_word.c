@@ -27,6 +27,9 @@ const struct conf_word conf_words_action[] = {
 };
 const struct conf_word conf_words_unidentified[] = { { "reject", CONF_REJECT }, { "defer", CONF_DEFER },
 	{ "accept", CONF_ACCEPT }, { "hold", CONF_HOLD }, { NULL, 0 } };
+/* Not "defer": what pickup defers, it offers again for ever. */
+const struct conf_word conf_words_local[] = { { "reject", CONF_REJECT }, { "hold", CONF_HOLD },
+	{ "accept", CONF_ACCEPT }, { NULL, 0 } };
 const struct conf_word conf_words_forged[] = { { "accept", CONF_ACCEPT }, { "tag", CONF_TAG },
 	{ "hold", CONF_HOLD }, { "reject", CONF_REJECT }, { NULL, 0 } };
 /* "accept" would be a limit that does nothing: that is what monitor mode is for. */
@@ -234,6 +237,12 @@ conf_check_socket(const char *text, struct str *why)
 	if (strncmp(text, "unix:", 5) == 0)
 		return listen_path(text + 5, why);
 	return word_refuse(why, "is no unix socket");
+}
+
+bool
+conf_check_socket_or_none(const char *text, struct str *why)
+{
+	return *text == '\0' || conf_check_socket(text, why);
 }
 
 bool
@@ -456,15 +465,15 @@ conf_check_domain(const char *text, struct str *why)
 bool
 conf_check_source(const char *text, struct str *why)
 {
-	return word_listed("login network", text) || word_refuse(why, "is no source of identity");
+	return word_listed("login ticket network", text) || word_refuse(why, "is no source of identity");
 }
 
 /* A check, or one of its codes: milter/check_*.c. */
 bool
 conf_check_when(const char *text, struct str *why)
 {
-	static const char *const checks[] = { "identity", "suspension", "ownership", "trace", "mailer",
-		"limit", "complaint", NULL };
+	static const char *const checks[] = { "identity", "ticket", "suspension", "ownership", "trace",
+		"mailer", "limit", "complaint", NULL };
 	size_t i, n = strcspn(text, ".");
 
 	for (i = 0; checks[i] != NULL; i++)

@@ -19,14 +19,16 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "lib/trace_memory.h"
+#include "milter/local_user.h"
 
 #include "lib/banned.h"
 
 /*
- * Submitter and mailer stand before trace, whose stamp shows what they found; limits come last, since
+ * Identity reads what ticket found. Submitter and mailer stand before trace, whose stamp shows what they found; limits come last, since
  * they take nothing for a message that is refused anyway.
  */
 static const struct check *const checks[] = {
+	&check_ticket,
 	&check_identity,
 	&check_suspension,
 	&check_ownership,
@@ -397,6 +399,7 @@ tell_finding(struct message *m, const struct finding *f)
 	v.account = facts->account;
 	v.client = facts->client_text;
 	v.submitter = facts->submitter;
+	v.script = facts->script;
 	v.sender = facts->sender_ok && !facts->return_path.null ? facts->return_path.text : facts->sender;
 	v.from = facts->n_from > 0 ? facts->from[0].text : NULL;
 	v.mailer = facts->mailer;
@@ -441,6 +444,9 @@ summarise(struct message *m, const char *final)
 	str_kv(&s, "customer", f->customer);
 	str_kv(&s, "account", f->account);
 	str_kv(&s, "client", f->client_text);
+	if (f->ticket != NULL)
+		str_kv(&s, "user", local_user_text(f->arena, f->ticket));
+	str_kv(&s, "script", f->script);
 	if (f->quality != QUALITY_NONE) {
 		str_kv(&s, "submitter", f->submitter);
 		str_kv(&s, "quality", facts_quality_text(f->quality));

@@ -81,7 +81,7 @@ struct finding *check_find(struct message *m, const struct check *c, const struc
  * again, and adds what it finds. True when the message is not to go through. */
 bool check_suspension_again(struct message *m);
 
-extern const struct check check_identity, check_suspension, check_ownership, check_trace, check_submitter,
-    check_mailer, check_limits;
+extern const struct check check_ticket, check_identity, check_suspension, check_ownership, check_trace,
+    check_submitter, check_mailer, check_limits;
 
 #endif

@@ -4,7 +4,7 @@
  * suspension - has the desk (or an escalation) suspended the account, customer, client or domain?
  *
  * Asked at MAIL, so that a suspended sender hears it before it sends its data, and once more at the end for
- * the From domains. The store answers from what it knows: nothing waits here.
+ * the From domains, and for who is known only then. The store answers from what it knows: nothing waits here.
  */
 #include "milter/check.h"
 

@@ -26,6 +26,8 @@
 #include "milter/api.h"
 #include "milter/notify.h"
 #include "milter/session.h"
+#include "milter/submission.h"
+#include "milter/web_token.h"
 
 #include "lib/banned.h"
 
@@ -43,6 +45,8 @@ struct daemon {
 	struct alerts *alerts;
 	struct trace_memory *memory;
 	struct api *api;
+	struct submission *submission;
+	struct web_token *web;
 	pthread_mutex_t reload_lock;	/* one reload at a time */
 	pthread_t house;
 	pthread_mutex_t house_lock;	/* guards stopping */
@@ -470,8 +474,28 @@ open_api(struct daemon *d, struct listener *api, const struct conf *c, struct er
 	return 0;
 }
 
+static int
+open_submission(struct daemon *d, struct daemon_sockets *s, struct err *e)
+{
+	const struct submission_hooks hooks = { .chain = daemon_chain, .cookie = d };
+
+	if (s->submission.fd >= 0) {
+		d->submission = submission_open(s->submission.fd, &hooks, e);
+		if (d->submission == NULL)
+			return -1;
+		s->submission.fd = -1;
+	}
+	if (s->web.fd >= 0) {
+		d->web = web_token_open(s->web.fd, daemon_chain, d, e);
+		if (d->web == NULL)
+			return -1;
+		s->web.fd = -1;
+	}
+	return 0;
+}
+
 struct daemon *
-daemon_open(struct conf *take_c, const char *file, bool foreground, struct listener *api,
+daemon_open(struct conf *take_c, const char *file, bool foreground, struct daemon_sockets *sockets,
     void (*say)(void *cookie, const struct err *e), void *cookie)
 {
 	const struct table_report report = { say, cookie };
@@ -494,7 +518,8 @@ daemon_open(struct conf *take_c, const char *file, bool foreground, struct liste
 		chain_keep_report(ch, &to_log);
 		chain_remember(ch, d->memory);
 		set_chain(ch);
-		if (open_api(d, api, chain_conf(ch), &e) == 0 && start_house(d) == 0) {
+		if (open_api(d, &sockets->api, chain_conf(ch), &e) == 0 && open_submission(d, sockets, &e) == 0 &&
+		    start_house(d) == 0) {
 			log_printf(LOG_LEVEL_NOTICE, "started: configuration %s, relay %s, mode %s", file,
 			    chain_conf(ch)->relay,
 			    chain_conf(ch)->mode == CONF_MONITOR ? "monitor" : "enforce");
@@ -517,6 +542,8 @@ daemon_close(struct daemon **d)
 	if (p == NULL)
 		return;
 	stop_house(p);
+	submission_close(&p->submission);
+	web_token_close(&p->web);
 	api_close(&p->api);
 	alert_close(&p->alerts);
 	set_chain(NULL);
@@ -531,6 +558,8 @@ void
 daemon_abandon(struct daemon *d)
 {
 	stop_house(d);
+	submission_close(&d->submission);
+	web_token_close(&d->web);
 	api_close(&d->api);
 	alert_flush(d->alerts, 2000);
 	(void)trace_memory_flush(d->memory, 2000);

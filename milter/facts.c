@@ -26,7 +26,7 @@ facts_class_text(enum facts_class c)
 	return text[c];
 }
 
-static const char *const qualities[] = { "none", "smtp", "app" };
+static const char *const qualities[] = { "none", "smtp", "app", "claimed", "cgi", "web" };
 
 const char *
 facts_quality_text(enum facts_quality q)

@@ -7,6 +7,7 @@
  *
  * Facts are only added, never changed. Who writes which part:
  *   envelope and headers   session.c (or explain, from a file); facts_settle() reads From and Sender
+ *   ticket                 check_ticket.c
  *   identity               check_identity.c
  *   mailer                 check_mailer.c
  *   submitter              check_submitter.c
@@ -19,6 +20,7 @@
 #include "lib/arena.h"
 #include "lib/mail.h"
 #include "lib/net.h"
+#include "lib/ticket.h"
 
 /* When checks run; facts of RCPT and headers are there at STAGE_END. */
 enum stage { STAGE_MAIL, STAGE_END };
@@ -32,7 +34,8 @@ struct header {
 enum facts_class { CLASS_UNKNOWN, CLASS_CUSTOMER, CLASS_BOUNCE, CLASS_REENTERED };
 const char *facts_class_text(enum facts_class c);
 
-enum facts_quality { QUALITY_NONE, QUALITY_SMTP, QUALITY_APP };
+/* How the submitter is known, least trusted first. */
+enum facts_quality { QUALITY_NONE, QUALITY_SMTP, QUALITY_APP, QUALITY_CLAIMED, QUALITY_CGI, QUALITY_WEB };
 const char *facts_quality_text(enum facts_quality q);
 /* Of a text that is none: QUALITY_NONE. */
 enum facts_quality facts_quality_of(const char *text);
@@ -68,7 +71,14 @@ struct facts {
 	bool cut;			/* more headers or recipients than the bounds below */
 	const char *message_id;		/* first Message-ID, trimmed; NULL */
 
+	/* ticket */
+	bool ticket_place;		/* known at MAIL: a ticket that comes with it can be believed */
+	const struct ticket *ticket;	/* genuine, and this message's to use; NULL without one */
+	const char *script;		/* path of the program that sent, as it said; NULL */
+
 	/* identity */
+	bool identity_late;		/* not known before STAGE_END: it waits for a ticket */
+	bool by_ticket;			/* the ticket's user is of this customer */
 	enum facts_class class;
 	const char *account;		/* lower case; NULL when unknown */
 	const char *customer;		/* NULL when unknown */

@@ -246,7 +246,8 @@ read_mode(const char *octal)
 }
 
 struct sockets {
-	struct listener milter, api;
+	struct listener milter;
+	struct daemon_sockets own;
 	struct listener further[LISTEN_MOST];	/* of `listen`, after the first */
 	size_t n_further;
 };
@@ -257,20 +258,30 @@ close_sockets(struct sockets *s)
 	size_t i;
 
 	listen_close(&s->milter);
-	listen_close(&s->api);
+	listen_close(&s->own.api);
+	listen_close(&s->own.submission);
+	listen_close(&s->own.web);
 	for (i = 0; i < s->n_further; i++)
 		listen_close(&s->further[i]);
 }
 
-/* Who may use the API is decided by the peer's uid, not by the socket's mode. */
+/* Who may use them is decided by the peer's uid, not by the socket's mode. */
 static int
-open_api_socket(const struct conf *c, const struct identity *id, struct sockets *s, struct err *e)
+open_own_sockets(const struct conf *c, const struct identity *id, struct daemon_sockets *s, struct err *e)
 {
 	const struct listen_want want = { 0666, id->uid, id->gid };
+	const struct { struct listener *l; const char *name, *where; } own[] = {
+		{ &s->api, "api", c->api },
+		{ &s->submission, "submission", c->submission.socket },
+		{ &s->web, "web", c->submission.web },
+	};
+	size_t i;
 
-	if (listen_inherit(&s->api, "api") == 0)
-		return 0;
-	return listen_open(&s->api, c->api, &want, e);
+	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (*own[i].where != '\0' && listen_inherit(own[i].l, own[i].name) < 0 &&
+		    listen_open(own[i].l, own[i].where, &want, e) < 0)
+			return -1;
+	return 0;
 }
 
 static int
@@ -280,11 +291,11 @@ open_sockets(const struct conf *c, const struct identity *id, struct sockets *s,
 	size_t i;
 
 	memset(s, 0, sizeof(*s));
-	s->milter.fd = s->api.fd = -1;
+	s->milter.fd = s->own.api.fd = s->own.submission.fd = s->own.web.fd = -1;
 	if (listen_inherit(&s->milter, "milter") < 0 &&
 	    listen_open(&s->milter, c->listen.at[0], &want, e) < 0)
 		return -1;
-	if (open_api_socket(c, id, s, e) < 0) {
+	if (open_own_sockets(c, id, &s->own, e) < 0) {
 		close_sockets(s);
 		return -1;
 	}
@@ -402,7 +413,7 @@ prepare(const struct conf *c, struct sockets *s, struct err *e)
 static int
 run(const struct arguments *a, struct conf *take_c, struct sockets *s, int ready)
 {
-	struct daemon *d = daemon_open(take_c, a->file, a->foreground, &s->api, complain_to, NULL);
+	struct daemon *d = daemon_open(take_c, a->file, a->foreground, &s->own, complain_to, NULL);
 	struct forward *further = NULL;
 	struct err e;
 	bool quiet, failed;

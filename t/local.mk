@@ -21,8 +21,8 @@ UNIT_THREADS = \
 TOOLS = \
 	t/bench/bench_chain t/bench/bench_redis t/bench/bench_signature t/bench/bench_stamp \
 	t/bench/bench_store t/bench/bench_table t/bench/bench_trace_memory t/bench/floor t/bench/loadgen \
-	t/milter/activate t/milter/hammer t/milter/play t/redis/hammer_store t/redis/script t/redis/soak \
-	t/redis/topology t/scenarios/play t/unit/conf_rows
+	t/e2e/gatepost-sendmail t/milter/activate t/milter/hammer t/milter/play t/redis/hammer_store \
+	t/redis/script t/redis/soak t/redis/topology t/scenarios/play t/unit/conf_rows
 
 if CMOCKA
 check_PROGRAMS += $(UNIT)
@@ -148,6 +148,9 @@ t_unit_conf_rows_SOURCES = t/unit/conf_rows.c
 t_scenarios_play_CPPFLAGS = $(TEST_CPPFLAGS)
 t_scenarios_play_LDADD = $(TEST_LIBS)
 t_scenarios_play_SOURCES = t/scenarios/play.c t/unit/clock_fake.c t/unit/clock_fake.h
+t_e2e_gatepost_sendmail_CPPFLAGS = $(milter_gatepost_sendmail_CPPFLAGS)
+t_e2e_gatepost_sendmail_LDADD = $(milter_gatepost_sendmail_LDADD)
+t_e2e_gatepost_sendmail_SOURCES = $(SENDMAIL_SOURCES) t/e2e/sendmail_place.c
 t_milter_play_CPPFLAGS = $(TEST_CPPFLAGS)
 t_milter_play_LDADD = 
 t_milter_play_SOURCES = t/milter/play.c t/milter/mta.c t/milter/mta.h
