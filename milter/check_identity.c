@@ -173,12 +173,20 @@ find_unknown(struct message *m)
 	check_find(m, &check_identity, &f);
 }
 
+static bool
+own_bounce(const void *state, const struct facts *f)
+{
+	return f->sender_ok && f->return_path.null && f->login == NULL &&
+	    (f->local || prefixes_have(state, &f->client));
+}
+
 static enum check_answer
 identity_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
 	int r;
 
 	(void)stage;
+	m->facts.own_bounce = own_bounce(state, &m->facts);
 	r = find_owner(m, e);
 	if (r == 1)
 		r = read_plan(m, e);
@@ -188,8 +196,7 @@ identity_run(void *state, enum stage stage, struct message *m, struct err *e)
 		return CHECK_DONE;
 	/* Bounces that our own relays write belong to nobody; anyone else's null return-path is just
 	 * unidentified. */
-	if (m->facts.sender_ok && m->facts.return_path.null && m->facts.login == NULL &&
-	    (m->facts.local || prefixes_have(state, &m->facts.client)))
+	if (m->facts.own_bounce)
 		m->facts.class = CLASS_BOUNCE;
 	else
 		find_unknown(m);

@@ -247,6 +247,30 @@ judge_boxes(struct question *q, const char *code, const char *what, enum conf_ac
 	return CHECK_DONE;
 }
 
+static bool
+bounce_domain(const struct conf *c, const char *domain)
+{
+	size_t i;
+
+	if (c->identity.bounce_domains.n == 0)
+		return strcasecmp(domain, c->relay) == 0;
+	for (i = 0; i < c->identity.bounce_domains.n; i++)
+		if (strcasecmp(domain, c->identity.bounce_domains.at[i]) == 0)
+			return true;
+	return false;
+}
+
+/* How many mailboxes of From, counted from the first, are what our own hosts' bounces come from. */
+static size_t
+bounce_boxes(const struct message *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->facts.n_from && bounce_domain(m->services->conf, m->facts.from[i].domain); i++)
+		;
+	return i;
+}
+
 static enum check_answer
 judge_from(struct question *q)
 {
@@ -254,6 +278,10 @@ judge_from(struct question *q)
 	enum conf_action action = q->m->services->conf->ownership.from;
 
 	if (action == CONF_ACCEPT)
+		return CHECK_DONE;
+	/* Sendmail's submission queue sends its bounces as it sends local users' mail, over SMTP: a host whose
+	 * address is in the networks table writes bounces all the same. */
+	if (f->own_bounce && f->from_why == NULL && f->n_from > 0 && bounce_boxes(q->m) == f->n_from)
 		return CHECK_DONE;
 	if (f->from_why != NULL || f->n_from == 0) {
 		find_unreadable(q->m, "ownership.from", "the From field", action,
@@ -279,19 +307,6 @@ judge_sender(struct question *q)
 	return judge_boxes(q, "ownership.sender", "Sender address", action, f->sender_box, f->n_sender_box);
 }
 
-static bool
-bounce_domain(const struct conf *c, const char *domain)
-{
-	size_t i;
-
-	if (c->identity.bounce_domains.n == 0)
-		return strcasecmp(domain, c->relay) == 0;
-	for (i = 0; i < c->identity.bounce_domains.n; i++)
-		if (strcasecmp(domain, c->identity.bounce_domains.at[i]) == 0)
-			return true;
-	return false;
-}
-
 /* The null return-path is no pass for a foreign From: any script on our hosts can use it. */
 static void
 judge_bounce(struct message *m)
@@ -309,9 +324,7 @@ judge_bounce(struct message *m)
 		check_find(m, &check_ownership, &what);
 		return;
 	}
-	for (i = 0; i < f->n_from && bounce_domain(c, f->from[i].domain); i++)
-		;
-	if (i == f->n_from)
+	if ((i = bounce_boxes(m)) == f->n_from)
 		return;
 	what.reply = arena_printf(f->arena,
 	    "From address %.200s is not of a domain that our bounces come from", f->from[i].text);

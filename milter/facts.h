@@ -68,6 +68,7 @@ struct facts {
 	const char *customer;		/* NULL when unknown */
 	const char *plan;		/* effective plan, probation applied; NULL when none */
 	bool probation;
+	bool own_bounce;		/* null return-path, no login, our own host: maybe a bounce that it wrote */
 
 	/* every mailbox of every From field, and of Sender: read by facts_settle before STAGE_END */
 	struct mail_address *from;

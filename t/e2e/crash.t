@@ -9,7 +9,7 @@ e2e_config <<'END'
 limits = ( { name = "day"; per = "account"; count = "messages"; ceilings = [ "150/1d" ]; action = "defer"; } );
 END
 daemon_start
-e2e_postfix </dev/null
+e2e_mta </dev/null
 deliver bob@acme.example bob@acme.example before 'From: bob@acme.example'
 check 'mail passes' delivered before '^X-Customer-ID: acme$'
 
@@ -27,13 +27,13 @@ Text.
 .
 MAIL FROM:<bob@acme.example>
 END
-check 'killed in the middle of a message: the client is told to try again' said '^S: 451 4\.7\.1 Service unavailable' 2
-check 'and so for the rest of that session' said '^S: 250 2\.1\.0 Ok' 1
+check 'killed in the middle of a message: the client is told to try again' said "^S: $unfiltered" 2
+check 'and so for the rest of that session' said '^S: 250 2\.1\.0 (Ok|Sender ok)' 1
 daemon_kill 2>/dev/null
 check 'the message is not delivered' not_delivered cut
 deliver bob@acme.example bob@acme.example absent 'From: bob@acme.example'
 check 'while no daemon is there, clients are told to try again' told '^45[14] 4\.[37]\.[01] '
-check 'in the end they are not let through' said '^S: 250 2\.0\.0 Ok: queued' 0
+check 'in the end they are not let through' said "^S: $taken" 0
 daemon_start
 deliver bob@acme.example bob@acme.example cut 'From: bob@acme.example'
 check 'the client that tries again gets through' delivered cut '^X-Customer-ID: acme$'
@@ -51,9 +51,9 @@ sleep 0.3
 check 'and once more' crash
 wait "$loading"
 sed 's/^/# /' "$T/load.out"
-echo "# the crashes were felt by $(grep -c -E 'Service unavailable|lost$' "$T/load.log") messages"
+echo "# the crashes were felt by $(grep -c -E "$unfiltered|lost\$" "$T/load.log") messages"
 settled() {
-	postfix_idle "$P" && [ "$(ls "$P/box/new" | wc -l)" -ge "$(load_count accepted)" ]
+	"${mta}_idle" "$P" && [ "$(ls "$P/box/new" | wc -l)" -ge "$(load_count accepted)" ]
 }
 check 'all is delivered or in the queue' await 20 settled
 grep -E ' 250 2\.0\.0 ' "$T/load.log" | sed 's/ .*//' | sort >"$T/accepted"
@@ -64,7 +64,7 @@ check "delivered in all ($(wc -l <"$T/delivered")) as well" [ "$(wc -l <"$T/deli
 check 'each that the client was told 250 for is there' [ -z "$(comm -23 "$T/accepted" "$T/delivered")" ]
 check 'and none twice' [ -z "$(uniq -d "$T/delivered")" ]
 check 'none without our stamp' [ -z "$(grep -L '^X-Customer-ID: acme$' "$P"/box/new/*)" ]
-check 'nothing is stuck in the queue' [ "$(postqueue -p)" = 'Mail queue is empty' ]
+check 'nothing is stuck in the queue' queue_empty
 ended() {
 	kill "$manager"
 	wait "$manager"

@@ -2,12 +2,13 @@
 # Copyright (c) 2026 the Gatepost authors
 #
 # e2e/lib.sh - what the end-to-end tests share: a private Postfix in front of a daemon from the build tree. Source it first.
+# With mta=sendmail set before, a private Sendmail stands there instead: so the same steps run through both.
 #
 #     e2e_config <<-'END'                  as daemon_config (t/lib.sh), for a socket that Postfix can open
 #     	limits = ( ... );
 #     END
 #     daemon_start
-#     e2e_postfix <<-'END'                 more lines of main.cf; standard input may be empty
+#     e2e_mta <<-'END'                     more lines of main.cf; standard input may be empty, and Sendmail ignores it
 #     END
 #     dialogue <<-'END'                    a session (t/e2e/smtp); "said" looks at it
 #     	AUTH bob@acme.example secret
@@ -15,6 +16,7 @@
 #     END
 #     deliver bob@acme.example bob@acme.example ID 'From: bob@acme.example'    one whole session with one message
 #     check "it is taken" told '^250 '
+#     check "and has a queue id" [ -n "$(queued_as)" ]
 #     check "and delivered" delivered ID '^X-Customer-ID: acme$'
 #
 # Everything is in $T and ends with the test. Each test takes free ports, so that several run at a time.
@@ -26,19 +28,34 @@ GATEPOST=$GATEPOST_BUILD/milter/gatepost
 GATEPOSTCTL=$GATEPOST_BUILD/milter/gatepostctl
 TOOLS=$GATEPOST_BUILD/t/milter
 . "$srcdir/t/postfix.sh"
+. "$srcdir/t/sendmail.sh"
 . "$srcdir/t/lib.sh"
-postfix_have && command -v saslpasswd2 >/dev/null || t_skip 'needs root, Postfix and saslpasswd2'
 
-chmod 755 "$T"
-P=$T/postfix
+mta=${mta:-postfix}
 smtp=$srcdir/t/e2e/smtp
-MAIL_CONFIG=$P/etc
-export MAIL_CONFIG
-group=$(id -gn "$(postfix_owner user)")
+chmod 755 "$T"
+P=$T/$mta
+case $mta in
+postfix)
+	postfix_have && command -v saslpasswd2 >/dev/null || t_skip 'needs root, Postfix and saslpasswd2'
+	MAIL_CONFIG=$P/etc
+	export MAIL_CONFIG
+	group=$(id -gn "$(postfix_owner user)")
+	taken='250 2\.0\.0 Ok: queued as '
+	unfiltered='451 4\.7\.1 Service unavailable'
+	complaints='warning: milter|fatal|panic' ;;
+sendmail)
+	[ "$(id -u)" = 0 ] && command -v saslpasswd2 >/dev/null || t_skip 'needs root and saslpasswd2'
+	sendmail_unpack "$GATEPOST_BUILD/sendmail" >&2 || t_skip 'Sendmail is not to be had'
+	group=$s_owner
+	taken='250 2\.0\.0 [^ ]* Message accepted for delivery'
+	unfiltered='451 4\.3\.2 Please try again later'
+	complaints='Milter \([^)]*\): (error|timeout|bad|write|select|poll|to error)|SYSERR|buffer overflow' ;;
+esac
 trap e2e_cleanup EXIT
 
 e2e_cleanup() {
-	[ ! -d "$P" ] || postfix_stop "$P"
+	[ ! -d "$P" ] || "${mta}_stop" "$P"
 	t_cleanup
 }
 
@@ -72,6 +89,10 @@ crash() {
 	await 30 pid_changed
 }
 
+e2e_mta() {
+	"e2e_$mta"
+}
+
 e2e_postfix() {
 	port=$("$smtp" --port)
 	{
@@ -82,18 +103,38 @@ e2e_postfix() {
 	} >"$T/main.cf.more"
 	postfix_make "$P" "$port" <"$T/main.cf.more"
 	postfix_keep "$P"
-	for e2e_login in bob@acme.example alice@acme.example carol@other.example; do
-		postfix_user "$P" $e2e_login secret || t_skip 'saslpasswd2 fails'
-	done
-	check 'Postfix starts' e2e_postfix_starts
+	e2e_users
+	e2e_starts Postfix
 }
-e2e_postfix_starts() {
-	postfix_start "$P" && "$smtp" --wait "$port" 20
+e2e_users() {
+	for e2e_login in bob@acme.example alice@acme.example carol@other.example; do
+		"${mta}_user" "$P" $e2e_login secret || t_skip 'saslpasswd2 fails'
+	done
+}
+e2e_answers() {
+	"${mta}_start" "$P" && "$smtp" --wait "$port" 20
+}
+# Without it nothing that follows has a meaning.
+e2e_starts() {
+	e2e_failed=$t_failed
+	check "$1 starts" e2e_answers
+	[ "$t_failed" -eq "$e2e_failed" ] || t_done
 }
 
-# dialogue [SOURCE-ADDRESS]
+# As contrib/sendmail/gatepost.mc says, unless $filter has other words. Called again, it begins anew.
+e2e_sendmail() {
+	sendmail_stop "$P"
+	port=$("$smtp" --port)
+	sed -n "/^INPUT_MAIL_FILTER/{ s|/run/gatepost/milter\.sock|$SOCKET|; s|, F=[^']*|${filter-&}|p; }" \
+	    "$srcdir/contrib/sendmail/gatepost.mc" | sendmail_make "$P" "$port"
+	e2e_users
+	e2e_starts Sendmail
+}
+
+# dialogue [SOURCE-ADDRESS]. Sendmail begins a reply to MAIL with the address: left out, so that both read alike.
 dialogue() {
 	"$smtp" "$port" "${1-}" >"$T/said" 2>&1
+	[ "$mta" = postfix ] || sed -i -E 's/^(S: [245][0-9]{2} [0-9.]+ )<[^>]*>\.\.\. /\1/' "$T/said"
 }
 
 # said REGEX [COUNT]: a line of what was said; with COUNT, exactly so many.
@@ -123,7 +164,7 @@ deliver() {
 
 # told REGEX: the reply that decided: to the message, or the first refusal.
 told() {
-	t_told=$(sed -n 's/^S: \([245].*\)/\1/p' "$T/said" | grep -E '^([45]|250 2\.0\.0 Ok: queued)' | head -n 1)
+	t_told=$(sed -n 's/^S: \([245].*\)/\1/p' "$T/said" | grep -E "^([45]|$taken)" | head -n 1)
 	printf '%s\n' "$t_told" | grep -q -E -e "$1" || {
 		cat "$T/said"
 		return 1
@@ -138,9 +179,9 @@ at_mail() {
 	}
 }
 
-# The queue id in the last "queued as".
+# The queue id of the last message that was taken.
 queued_as() {
-	sed -n 's/.*queued as //p' "$T/said" | tail -n 1
+	sed -n 's/.*queued as //p; s/^S: 250 2\.0\.0 \([^ ]*\) Message accepted for delivery$/\1/p' "$T/said" | tail -n 1
 }
 
 # box ID: the delivered file with that Message-ID, into $file.
@@ -169,12 +210,35 @@ delivered() {
 
 # Nothing on its way any more, and it is not there.
 not_delivered() {
-	await 10 postfix_idle "$P" && ! box "$1"
+	await 10 "${mta}_idle" "$P" && ! box "$1"
 }
 
-# held QUEUE-ID: in the hold queue, which postqueue marks.
+# held QUEUE-ID: in the hold queue, which postqueue marks; in Sendmail's quarantine.
 held() {
-	postqueue -p | grep -q "^$1!"
+	case $mta in
+	postfix) postqueue -p | grep -q "^$1!" ;;
+	sendmail) sendmail_run "$P" -bp -qQ | grep -q "^$1" ;;
+	esac
+}
+
+# release QUEUE-ID: as the manual page tells the postmaster to.
+release() {
+	case $mta in
+	postfix) postsuper -H "$1" && postqueue -i "$1" ;;
+	sendmail) sendmail_run "$P" -qQ -Q "-qI$1" && sendmail_run "$P" "-qI$1" ;;
+	esac
+}
+
+queue_empty() {
+	case $mta in
+	postfix) [ "$(postqueue -p)" = 'Mail queue is empty' ] ;;
+	sendmail) sendmail_run "$P" -bp | grep -q 'is empty$' && sendmail_run "$P" -bp -qQ | grep -q 'is empty$' ;;
+	esac
+}
+
+# The MTA has nothing to complain of.
+content() {
+	! grep -E "$complaints" "$P/log/maillog"
 }
 
 maillog_has() {

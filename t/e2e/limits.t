@@ -19,19 +19,21 @@ limits = (
 );
 END
 daemon_start
-e2e_postfix <<END
+e2e_mta <<END
 milter_header_checks = regexp:$srcdir/contrib/postfix/gatepost_slow
 END
+if [ "$mta" = postfix ]; then
 cat >>"$P/etc/master.cf" <<'END'
 slow      unix  -  n  n  -  1  virtual
   -o syslog_name=postfix/slow
 END
-check 'Postfix takes the slow transport' postfix_reload "$P"
+	check 'Postfix takes the slow transport' postfix_reload "$P"
+fi
 
 load sessions=1 messages=20 login=bob@acme.example password=secret id=serial
 check 'one after the other: 15 of 20 pass' [ "$(load_count accepted)" -eq 15 ]
 check 'and 5 are told to try again' [ "$(load_count deferred)" -eq 5 ]
-check 'with words that name the limit' grep -q '451 4\.7\.1 limit burst reached: 15 messages per 1h; try again in' "$T/load.log"
+check 'with words that name the limit' grep -q '451 4\.7\.1 \(<[^>]*>\.\.\. \)\?limit burst reached: 15 messages per 1h; try again in' "$T/load.log"
 deliver bob@acme.example bob@acme.example known 'From: bob@acme.example'
 check 'who is known to be over hears it at MAIL, before any data' at_mail '451 4\.7\.1 limit burst reached'
 load sessions=20 messages=1 login=alice@acme.example password=secret id=parallel
@@ -74,20 +76,26 @@ id=$(queued_as)
 check 'and it lies in the hold queue' await 5 held "$id"
 check 'under the same queue id in the log' log_has "message .*qid=$id verdict=hold code=limit.exceeded"
 check 'nobody got it' not_delivered hold2
-released() {
-	postsuper -H "$id" && postqueue -i "$id"
-}
-check 'the postmaster releases it' released
+check 'the postmaster releases it' release "$id"
 check 'and it goes out, stamped' delivered hold2 '^X-Customer-ID: other$'
 
+# went LANE: what took the last message. Sendmail has no lane: the mark is all.
+went() {
+	case $mta$1 in
+	postfix) maillog_has "postfix/virtual\[[0-9]*\]: $(queued_as): .*status=sent" ;;
+	postfixslow) maillog_has "postfix/slow/virtual\[[0-9]*\]: $(queued_as): .*relay=slow, .*status=sent" ;;
+	sendmail) delivered "$d_id" '^X-Gatepost-Lane' 0 ;;
+	sendmailslow) delivered "$d_id" '^X-Gatepost-Lane: slow$' 1 ;;
+	esac
+}
 phplist=('From: carol@other.example' 'X-phpList-version: 3.6.1')
 deliver carol@other.example carol@other.example slow1 "${phplist[@]}"
-check 'the first message under a limit that slows goes the usual way' maillog_has "postfix/virtual\[[0-9]*\]: $(queued_as): .*status=sent"
+check 'the first message under a limit that slows goes the usual way' went ''
 deliver carol@other.example carol@other.example slow2 "${phplist[@]}"
-check 'the next goes through the slow transport' maillog_has "postfix/slow/virtual\[[0-9]*\]: $(queued_as): .*relay=slow, .*status=sent"
+check 'the next goes through the slow transport' went slow
 check 'with the mark that sent it there' delivered slow2 '^X-Gatepost-Lane: slow$'
 deliver carol@other.example carol@other.example slow3 'X-Gatepost-Lane: slow' 'From: carol@other.example'
-check 'nobody can slow a message down by writing the mark' maillog_has "postfix/virtual\[[0-9]*\]: $(queued_as): .*status=sent"
+check 'nobody can slow a message down by writing the mark' went ''
 
 suspended() {
 	ctl suspend account carol@other.example --for 1h --reason test
@@ -99,6 +107,6 @@ check 'at MAIL' at_mail '550 5\.7\.1 sending is suspended'
 check 'and is released' ctl release account carol@other.example
 deliver carol@other.example carol@other.example freed 'From: carol@other.example'
 check 'to send again' told '^250 '
-check 'Postfix had nothing to complain of' [ -z "$(grep -E 'warning: milter|fatal|panic' "$P/log/maillog")" ]
+check 'the MTA had nothing to complain of' content
 check 'the daemon ends with status 0' daemon_stop
 t_done

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the Gatepost authors
 #
-# Reloads and restarts under load, with the socket held by a service manager: no client of Postfix sees an error.
+# Reloads and restarts under load, with the socket held by a service manager: no client of the MTA sees an error.
 . "$(dirname "$0")/lib.sh"
 
 few='limits = ( { name = "burst"; per = "account"; count = "messages"; ceilings = [ "1/1d" ]; action = "defer"; } );'
 many='limits = ( { name = "day"; per = "account"; count = "messages"; ceilings = [ "100000/1d" ]; action = "defer"; } );'
 e2e_config <<<"$many"
 check 'the daemon takes the socket that it inherits' activate
-e2e_postfix </dev/null
+e2e_mta </dev/null
 load sessions=4 messages=5 seconds=12 login=bob@acme.example password=secret started="$T/started" &
 loading=$!
 t_pids="$t_pids $loading"
@@ -30,7 +30,8 @@ refused() {
 check 'one with a mistake is refused' refused
 e2e_config <<<"$many"
 check 'a restart of Gatepost' restart
-check 'a reload of Postfix' postfix_reload "$P"
+# SIGHUP makes Sendmail begin anew: until it listens again, clients find nobody.
+[ "$mta" = sendmail ] || check 'a reload of Postfix' postfix_reload "$P"
 check 'and one more restart' restart
 wait "$loading"
 sed 's/^/# /' "$T/load.out"
@@ -39,7 +40,7 @@ check 'nobody was told to try again' [ "$(load_count deferred)" -eq 0 ]
 check 'nobody was refused' [ "$(load_count refused)" -eq 0 ]
 check 'no answer failed to come' [ "$(load_count lost)" -eq 0 ]
 all() {
-	postfix_idle "$P" && [ "$(ls "$P/box/new" | wc -l)" -eq "$(load_count accepted)" ]
+	"${mta}_idle" "$P" && [ "$(ls "$P/box/new" | wc -l)" -eq "$(load_count accepted)" ]
 }
 check 'as many are delivered as were taken' await 20 all
 check 'all of them stamped' [ -z "$(grep -L '^X-Customer-ID: acme$' -r "$P/box/new")" ]
@@ -50,7 +51,7 @@ deliver alice@acme.example alice@acme.example one 'From: alice@acme.example'
 check 'are in force with the next session' told '^250 '
 deliver alice@acme.example alice@acme.example two 'From: alice@acme.example'
 check 'which passes no more than they say' told '^451 4\.7\.1 limit burst reached: 1 message per 1d'
-check 'Postfix had nothing to complain of' [ -z "$(grep -E 'warning: milter|fatal|panic' "$P/log/maillog")" ]
+check 'the MTA had nothing to complain of' content
 ended() {
 	kill "$manager"
 	wait "$manager"

@@ -3,6 +3,7 @@
 # Copyright (c) 2026 the Gatepost authors
 #
 # The ways in which a client can say it: sessions of several messages, RSET, pipelining, BDAT, SMTPUTF8, null sender, hanging up.
+# sendmail-smtp.t runs it through Sendmail.
 . "$(dirname "$0")/lib.sh"
 
 daemon_tables
@@ -14,11 +15,11 @@ identity : { bounce_domains = [ "mx.host.example" ]; };
 limits = ( { name = "many"; per = "account"; count = "recipients"; ceilings = [ "1000/1h" ]; action = "defer"; } );
 END
 daemon_start
-e2e_postfix </dev/null
-postfix_user "$P" Alice@ACME.example secret
+e2e_mta </dev/null
+"${mta}_user" "$P" Alice@ACME.example secret
 
 deliver bob@acme.example bob@acme.example owned 'From: bob@acme.example'
-check 'an owned sender is taken' told '^250 2.0.0 Ok: queued as '
+check 'an owned sender is taken' told "^$taken"
 check 'and delivered with the stamp' delivered owned '^X-Customer-ID: acme$' 1
 check 'the log names the queue id that the client was told' log_has "^.*message .*qid=$(queued_as) verdict=accept .*account=bob@acme.example"
 
@@ -39,7 +40,7 @@ check 'by its one name' log_has 'account=alice@acme.example .*msgid=<case@client
 
 copies=()
 for name in X-Customer-ID x-customer-id X-CUSTOMER-ID X-Customer-Id X-Gatepost-Tag X-Bulk-Mailer X-Form-Submitter-IP; do
-	copies+=("$name: victim" "$name:victim" "$name:"$'\n\tvictim' "$name : victim")
+	copies+=("$name: victim" "$name:victim" "$name:"$'\n\tvictim' "$name : victim" "$name"$'\t:\tvictim' "$name: víctim victim" "$name:")
 done
 deliver bob@acme.example bob@acme.example forged "${copies[@]}" 'From: bob@acme.example' 'Subject: kept' "${copies[@]}"
 check 'a message full of forged headers is taken' told '^250 '
@@ -74,7 +75,7 @@ Message-ID: <many3@client.example>
 
 .
 END
-check 'in a session of several messages each is judged by itself' said '^S: 250 2.0.0 Ok: queued' 2
+check 'in a session of several messages each is judged by itself' said "^S: $taken" 2
 check 'the foreign ones are refused' said '^S: 550 5\.7\.1 ' 2
 check 'the first is delivered' delivered many1
 check 'so is the last' delivered many3 '^X-Gatepost-Tag' 0
@@ -116,7 +117,8 @@ END
 check 'pipelined: the foreign return-path is refused' said '^S: 550 5\.7\.1 return-path' 1
 check 'and the next in the same breath is taken' delivered pipeline '^X-Customer-ID: acme$'
 
-dialogue <<'END'
+if [ "$mta" = postfix ]; then
+	dialogue <<'END'
 AUTH bob@acme.example secret
 + MAIL FROM:<bob@acme.example>
 + RCPT TO:<x@dest.example>
@@ -144,12 +146,12 @@ Message-ID: <bdat-foreign@client.example>
 
 .
 END
-check 'BDAT: taken in chunks' delivered bdat '^X-Customer-ID: acme$'
-check 'and the forged copy is gone' delivered bdat '^X-Customer-ID' 1
-check 'a foreign From is refused at the last chunk' said '^S: 550 5\.7\.1 From address ceo@bank\.example' 1
-check 'a chunk that was taken back is not delivered' not_delivered bdat-reset
+	check 'BDAT: taken in chunks' delivered bdat '^X-Customer-ID: acme$'
+	check 'and the forged copy is gone' delivered bdat '^X-Customer-ID' 1
+	check 'a foreign From is refused at the last chunk' said '^S: 550 5\.7\.1 From address ceo@bank\.example' 1
+	check 'a chunk that was taken back is not delivered' not_delivered bdat-reset
 
-dialogue <<'END'
+	dialogue <<'END'
 AUTH bob@acme.example secret
 MAIL FROM:<jürgen@müller.example> SMTPUTF8
 RCPT TO:<bücher@dest.example>
@@ -167,8 +169,11 @@ Message-ID: <utf8-foreign@client.example>
 
 .
 END
-check 'SMTPUTF8: an owned international domain' delivered utf8 '^X-Customer-ID: acme$'
-check 'and a foreign one' said '^S: 550 5\.7\.1 From address ' 1
+	check 'SMTPUTF8: an owned international domain' delivered utf8 '^X-Customer-ID: acme$'
+	check 'and a foreign one' said '^S: 550 5\.7\.1 From address ' 1
+else
+	check 'Sendmail offers neither BDAT nor SMTPUTF8' said 'CHUNKING|SMTPUTF8' 0
+fi
 
 deliver bob@acme.example '' null 'From: bob@acme.example'
 check 'null return-path with a login and an owned From' delivered null '^X-Customer-ID: acme$'
@@ -199,6 +204,6 @@ sessions_gone() {
 	ctl status | grep -q '^sessions *0 open'
 }
 check 'no session is left behind' await 10 sessions_gone
-check 'Postfix had nothing to complain of' [ -z "$(grep -E 'warning: milter|fatal|panic' "$P/log/maillog")" ]
+check 'the MTA had nothing to complain of' content
 check 'the daemon ends with status 0' daemon_stop
 t_done
