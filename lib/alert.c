@@ -38,6 +38,7 @@
 #define ALERT_SUBJECT_ROOM 324
 #define ALERT_FIELDS 32
 #define ALERT_SPACE "incidents"	/* in store_keep */
+#define ALERT_FIRST_SEEN (UINT64_C(366) * 86400000)	/* ms: what was seen before on some relay is not new */
 
 static const struct alert_sink *const alert_sinks[] = { &alert_syslog };
 #define ALERT_SINKS (sizeof(alert_sinks) / sizeof(alert_sinks[0]))
@@ -337,7 +338,7 @@ alert_is_ours(struct alerts *a, const char *phase, const struct alert_item *i, c
 	static const char *const own[] = { "store.", "alert.", "config." };
 	const struct alert_event *v = &i->event;
 	char name[ALERT_SUBJECT_ROOM + 200], note[STORE_NOTE];
-	bool ours;
+	bool ours, new = strcmp(v->kind, "mailer.first-seen") == 0;
 	size_t n;
 
 	for (n = 0; n < sizeof(own) / sizeof(own[0]); n++) {
@@ -348,7 +349,7 @@ alert_is_ours(struct alerts *a, const char *phase, const struct alert_item *i, c
 	    v->monitor ? "monitor" : "", ALERT_SUBJECT_ROOM, i->subject);
 	(void)str_copy(note, sizeof(note), id);
 	ours = a->store == NULL ||
-	    store_claim(a->store, "alerts", name, a->settings->repeat, note, NULL) != 0;
+	    store_claim(a->store, "alerts", name, new ? ALERT_FIRST_SEEN : a->settings->repeat, note, NULL) != 0;
 	if (!ours && strcmp(note, id) != 0 && alert_is_id(note))
 		alert_incidents_rename(a->incidents, id, note);
 	return ours;

@@ -18,10 +18,10 @@ lib_libgatepost_a_SOURCES = \
 	lib/store_full.h lib/store_hash.c lib/store_hash.h lib/store_lasting.c lib/store_lasting.h \
 	lib/store_memory.c lib/store_memory.h lib/store_memory_judge.c lib/store_private.h lib/store_redis.c \
 	lib/store_redis.h lib/store_redis_book.c lib/store_redis_desk.c lib/store_redis_judge.c \
-	lib/store_redis_local.c lib/store_redis_pack.c lib/store_windows.c lib/store_windows.h \
-	lib/store_windows_file.c lib/str.c lib/str.h lib/table.c lib/table.h lib/table_cidr.c \
-	lib/table_file.c lib/table_private.h lib/table_text.c lib/table_text.h lib/ticket.c lib/ticket.h \
-	lib/trace_memory.c lib/trace_memory.h lib/trait.c lib/trait.h
+	lib/store_redis_keep.c lib/store_redis_local.c lib/store_redis_pack.c lib/store_windows.c \
+	lib/store_windows.h lib/store_windows_file.c lib/str.c lib/str.h lib/table.c lib/table.h \
+	lib/table_cidr.c lib/table_file.c lib/table_private.h lib/table_text.c lib/table_text.h lib/ticket.c \
+	lib/ticket.h lib/trace_memory.c lib/trace_memory.h lib/trait.c lib/trait.h
 
 # The scripts that Redis runs are files to be read; the program holds them as text.
 nodist_lib_libgatepost_a_SOURCES = lib/store_redis_judge_lua.h lib/store_redis_desk_lua.h

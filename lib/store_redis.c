@@ -420,6 +420,7 @@ house_tick(struct store_redis *s, unsigned ticks, bool woken)
 	if (!woken && ticks % HOUSE_BEAT == 0)
 		(void)store_redis_beat(s, ticks % HOUSE_CLEAN == 0, &e);
 	(void)store_redis_fold_some(s, HOUSE_FOLD);
+	(void)store_redis_keep_some(s);
 	if (atomic_exchange(&s->mirror_old, false))
 		mirror(s);
 }
@@ -539,6 +540,9 @@ open_init(struct store_redis *s, const struct store_settings *from)
 	(void)pthread_mutex_init(&s->house_lock, NULL);
 	(void)pthread_mutex_init(&s->relays_lock, NULL);
 	(void)pthread_mutex_init(&s->numbers_lock, NULL);
+	(void)pthread_mutex_init(&s->keep_lock, NULL);
+	(void)pthread_mutex_init(&s->keep_told_lock, NULL);
+	s->keep_last = &s->keep_first;
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&s->house_wake, &attr);
@@ -638,6 +642,8 @@ store_redis_close(struct store *store)
 		/* What can still be told is told. */
 		if (redis_topology_up(s->topology))
 			(void)store_redis_fold_some(s, 1000);
+		if (redis_topology_up(s->topology))
+			(void)store_redis_keep_some(s);
 		store_redis_leave(store);
 		if (atomic_exchange(&s->mirror_old, false))
 			mirror(s);
@@ -646,6 +652,7 @@ store_redis_close(struct store *store)
 	redis_topology_close(&s->topology);
 	store_close(&s->alone);
 	local_free(&s->local);
+	store_redis_keep_free(s);
 	store_full_free(&s->full);
 	book_unref(&s->book);
 	for (i = 0; i < s->n_texts; i++)

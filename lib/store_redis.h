@@ -10,6 +10,7 @@
  *     store_redis_pack.c    what the script is told of a message, and what it answers
  *     store_redis_local.c   when Redis does not answer: judged alone, and folded back in later
  *     store_redis_book.c    the copy of suspensions and overrides
+ *     store_redis_keep.c    small things that last
  *     store_redis_desk.c    what people decide and look at; what relays tell of themselves
  *
  * Times: Redis' clock is the only one that counts. What is told to it is "in so many ms" or "so many ms ago",
@@ -76,6 +77,7 @@ void book_override_text(const struct store_override *w, char *to, size_t size);
 
 struct waiting;
 struct local;
+struct keep_waiting;
 
 struct store_redis {
 	struct store store;
@@ -119,6 +121,11 @@ struct store_redis {
 	uint64_t degraded_wall;
 	uint64_t lag;
 	char why[256];
+
+	pthread_mutex_t keep_lock;	/* the following: what is to be kept in Redis */
+	struct keep_waiting *keep_first, **keep_last;
+	size_t n_keep;
+	pthread_mutex_t keep_told_lock;	/* one tells Redis at a time; taken before keep_lock */
 
 	pthread_mutex_t numbers_lock;
 	uint64_t numbers_at;		/* clock_mono_us; 0 = never */
@@ -240,13 +247,18 @@ int store_redis_top(struct store *, struct arena *, const char *, size_t, struct
 int store_redis_usage(struct store *, struct arena *, const char *, const char *, struct store_usage *,
     struct err *);
 void store_redis_numbers(struct store *, struct store_numbers *);
-enum store_result store_redis_keep(struct store *, const char *, const char *, const char *, struct err *);
-int store_redis_kept(struct store *, const char *, void (*)(void *, const char *, const char *), void *,
-    struct err *);
 int store_redis_claim(struct store *, const char *, const char *, uint64_t, char note[STORE_NOTE],
     struct err *);
 void store_redis_leave(struct store *);
 int store_redis_relays(struct store *, struct arena *, struct store_relay **, struct err *);
+
+/* ---- small things that last: store_redis_keep.c ---- */
+enum store_result store_redis_keep(struct store *, const char *, const char *, const char *, struct err *);
+int store_redis_kept(struct store *, const char *, void (*)(void *, const char *, const char *), void *,
+    struct err *);
+/* Tells Redis what waits to be kept; true when nothing is left. */
+bool store_redis_keep_some(struct store_redis *s);
+void store_redis_keep_free(struct store_redis *s);
 
 /* ---- alone: store_redis_local.c ------------------------------------------------------------------ */
 

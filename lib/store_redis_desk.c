@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * store_redis_desk - what people decide and look at, what the alert thread keeps, and what relays tell of
+ * store_redis_desk - what people decide and look at, who of many tells, and what relays tell of
  * themselves. Nothing here is on a message's way.
  *
  * What is decided is in force on this relay when the call returns, and on the others when they have heard of
@@ -584,79 +584,7 @@ store_redis_numbers(struct store *store, struct store_numbers *to)
 	book_unref(&b);
 }
 
-/* ---- small things that last ---- */
-
-/* A relay's incidents are its own: they stay with it, also while Redis is gone, and no other takes them up.
- * That one relay of many tells is the claim's. */
-static bool
-desk_is_own(const char *space)
-{
-	return strcmp(space, "incidents") == 0;
-}
-
-enum store_result
-store_redis_keep(struct store *store, const char *space, const char *name, const char *value, struct err *e)
-{
-	struct store_redis *s = store_redis_of(store);
-	char key[STORE_REDIS_NAME];
-	const char *args[] = { name, value };
-	struct desk_call c = { .keys = { key }, .n_keys = 1, .args = args, .n_args = value != NULL ? 2 : 1,
-	    .whole = true, .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
-	struct redis_reply *r;
-
-	if (desk_is_own(space))
-		return store_keep(s->alone, space, name, value, e);
-	(void)store_redis_key(s, key, "house", "kept", space);
-	r = store_redis_desk(s, "keep", &c, e);
-	if (r == NULL)
-		return c.result;
-	redis_reply_free(&r);
-	return STORE_DONE;
-}
-
-struct desk_pair {
-	const char *name, *value;
-};
-
-static int
-desk_pair_order(const void *a, const void *b)
-{
-	return strcmp(((const struct desk_pair *)a)->name, ((const struct desk_pair *)b)->name);
-}
-
-int
-store_redis_kept(struct store *store, const char *space, void (*each)(void *, const char *, const char *),
-    void *cookie, struct err *e)
-{
-	struct store_redis *s = store_redis_of(store);
-	char key[STORE_REDIS_NAME];
-	struct desk_call c = { .keys = { key }, .n_keys = 1, .whole = true,
-	    .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
-	const struct redis_reply *all;
-	struct desk_pair *pairs;
-	struct redis_reply *r;
-	size_t i, n = 0;
-
-	if (desk_is_own(space))
-		return store_kept(s->alone, space, each, cookie, e);
-	(void)store_redis_key(s, key, "house", "kept", space);
-	r = store_redis_desk(s, "kept", &c, e);
-	if (r == NULL)
-		return -1;
-	all = r->n >= 2 ? r->at[1] : NULL;
-	pairs = store_alloc((all != NULL ? all->n / 2 + 1 : 1) * sizeof(*pairs));
-	for (i = 0; all != NULL && all->type == REDIS_ARRAY && i + 1 < all->n; i += 2) {
-		if (all->at[i]->text != NULL && all->at[i + 1]->text != NULL)
-			pairs[n++] = (struct desk_pair){ all->at[i]->text, all->at[i + 1]->text };
-	}
-	if (n > 0)
-		qsort(pairs, n, sizeof(*pairs), desk_pair_order);
-	for (i = 0; i < n; i++)
-		each(cookie, pairs[i].name, pairs[i].value);
-	free(pairs);
-	redis_reply_free(&r);
-	return (int)n;
-}
+/* ---- who tells ---- */
 
 /* Who holds a claim, and behind a NUL the note: true when it is we; otherwise the note is the holder's. */
 static bool

@@ -5,6 +5,7 @@
  * itself, as the milter asks.
  *
  *     bench_redis ADDRESS [THREADS [IDENTITIES [SECONDS [CONNECTIONS]]]]
+ *     bench_redis ADDRESS fill CUSTOMERS ACCOUNTS [ROUNDS]
  *
  * Prints messages/s, p50 and p99, the server's CPU and our own for each message, round trips for each
  * message, and the server's memory for each identity. A suspension and an override are in force, of other
@@ -19,9 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
 #include "lib/redis.h"
 #include "lib/store.h"
+
+#include "t/redis/clock_ahead.h"
 
 #include "lib/banned.h"
 
@@ -185,6 +187,77 @@ decide(void)
 		die("cannot decide");
 }
 
+/* ---- memory ---- */
+
+static void
+fill_one(uint64_t customers, uint64_t i)
+{
+	static const struct limit_ceilings ceilings = { 3, { { 1000000, 60000 }, { 10000000, 3600000 },
+	    { 100000000, 86400000 } } };
+	char key[2][48];
+	struct store_item items[2] = {
+		{ .limit = "customer", .key = key[0], .amount = (uint32_t)(i % 3 + 1), .ceilings = ceilings },
+		{ .limit = "account", .key = key[1], .amount = (uint32_t)(i % 3 + 1), .ceilings = ceilings },
+	};
+	struct store_request r = { .items = items, .n = 2, .warn_at = 80 };
+
+	(void)snprintf(key[0], sizeof(key[0]), "customer-%" PRIu64, i % customers);
+	(void)snprintf(key[1], sizeof(key[1]), "u%" PRIu64 "@c%" PRIu64 ".example", i, i % customers);
+	if (store_judge(store, &r, clock_deadline(5000), NULL) != 1 || !r.taken || r.local)
+		die("not taken");
+}
+
+struct filler {
+	pthread_t thread;
+	uint64_t customers, from, to;
+};
+
+static void *
+fill_some(void *cookie)
+{
+	const struct filler *f = cookie;
+	uint64_t i;
+
+	for (i = f->from; i < f->to; i++)
+		fill_one(f->customers, i);
+	return NULL;
+}
+
+static void
+fill_all(uint64_t customers, uint64_t accounts)
+{
+	enum { FILLERS = 16 };
+	struct filler f[FILLERS];
+	unsigned i;
+
+	for (i = 0; i < FILLERS; i++) {
+		f[i] = (struct filler){ .customers = customers, .from = accounts * i / FILLERS,
+		    .to = accounts * (i + 1) / FILLERS };
+		(void)pthread_create(&f[i].thread, NULL, fill_some, &f[i]);
+	}
+	for (i = 0; i < FILLERS; i++)
+		(void)pthread_join(f[i].thread, NULL);
+}
+
+static void
+fill(uint64_t customers, uint64_t accounts, unsigned rounds, double before)
+{
+	/* Slices are a tenth of a window: eleven of each length. */
+	static const int64_t steps[] = { 8640000, 360000, 6000 };
+	uint64_t keys = customers + accounts;
+	double bytes;
+	unsigned round;
+
+	fill_all(customers, accounts);
+	for (round = 0; round < rounds; round++) {
+		clock_ahead += steps[round / 11 % 3];
+		fill_all(customers, accounts);
+	}
+	bytes = info("memory", "used_memory:") - before;
+	printf("customers=%" PRIu64 " accounts=%" PRIu64 " windows=%" PRIu64 " rounds=%u megabytes=%.1f "
+	    "bytes_per_identity=%.0f\n", customers, accounts, keys * 3, rounds, bytes / 1e6, bytes / (double)keys);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -197,18 +270,26 @@ main(int argc, char **argv)
 	double memory, digests;
 
 	if (argc < 2 || mkdtemp(file) == NULL)
-		die("usage: bench_redis ADDRESS [THREADS [IDENTITIES [SECONDS [CONNECTIONS]]]]");
+		die("usage: bench_redis ADDRESS [THREADS [IDENTITIES [SECONDS [CONNECTIONS]]]], or ADDRESS fill "
+		    "CUSTOMERS ACCOUNTS [ROUNDS]");
 	address = servers[0] = argv[1];
+	threads = threads > 0 ? threads : 1;
 	identities = argc > 3 ? (uint64_t)atoll(argv[3]) : identities;
 	seconds = argc > 4 ? (unsigned)atoi(argv[4]) : seconds;
 	(void)snprintf(path, sizeof(path), "%s/state.db", file);
 	s.file = path;
 	s.redis = (struct store_redis_settings){ .servers = servers, .n_servers = 1, .kind = "single",
-	    .prefix = "gatepost", .connections = argc > 5 ? (unsigned)atoi(argv[5]) : 4 };
+	    .prefix = "gatepost", .connections = argc > 5 && strcmp(argv[2], "fill") != 0 ? (unsigned)atoi(argv[5]) : 4 };
+	s.redis.own_clock = argc > 2 && strcmp(argv[2], "fill") == 0;
 	memory = info("memory", "used_memory:");
 	store = store_open(&s, &e);
 	if (store == NULL)
 		die(e.text);
+	if (s.redis.own_clock && argc > 4) {
+		fill((uint64_t)atoll(argv[3]), (uint64_t)atoll(argv[4]), argc > 5 ? (unsigned)atoi(argv[5]) : 0,
+		    memory);
+		goto out;
+	}
 	decide();
 	w = calloc(threads, sizeof(*w));
 	for (i = 0; w != NULL && i < threads; i++) {
@@ -228,6 +309,7 @@ main(int argc, char **argv)
 		memory = info("memory", "used_memory:") - memory;
 		printf("keys=%" PRIu64 " digests=%.0f bytes=%.0f\n", n.keys, digests, memory);
 	}
+out:
 	store_close(&store);
 	(void)fflush(stdout);
 	(void)execlp("rm", "rm", "-r", file, (char *)NULL);

@@ -41,9 +41,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
 #include "lib/limit.h"
 
+#include "t/redis/clock_ahead.h"
 #include "t/redis/hammer_open.h"
 
 #include "lib/banned.h"
@@ -65,48 +65,10 @@ static struct hammer_open how;
 static unsigned relays = 4, sessions = 16, customers = 1;
 static uint64_t messages = 100, seconds, budget = 50, pause_ms;
 static int64_t skew;			/* ms, of each relay against the one before */
-static int64_t ahead;			/* ms, of this one */
 static struct limit_ceiling ceilings[ITEMS_MOST];
 static size_t n_items;
 static struct store *store;
 static unsigned relay;
-
-/* ---- a clock that may be wrong, in the place of lib/clock.c ---- */
-
-static uint64_t
-clock_read(clockid_t id, uint64_t per_second)
-{
-	struct timespec t;
-
-	(void)clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * per_second + (uint64_t)t.tv_nsec / (1000000000 / per_second);
-}
-
-uint64_t
-clock_now(void)
-{
-	return clock_read(CLOCK_REALTIME, 1000) + (uint64_t)ahead;
-}
-
-uint64_t
-clock_mono_us(void)
-{
-	return clock_read(CLOCK_BOOTTIME, 1000000);
-}
-
-uint64_t
-clock_deadline(uint64_t ms)
-{
-	return clock_mono_us() + ms * 1000;
-}
-
-uint64_t
-clock_left(uint64_t deadline)
-{
-	uint64_t now = clock_mono_us();
-
-	return deadline <= now ? 0 : (deadline - now - 1) / 1000 + 1;
-}
 
 /* ---- one session ---- */
 
@@ -207,7 +169,7 @@ run_relay(unsigned number)
 	unsigned i;
 
 	relay = number;
-	ahead = (int64_t)number * skew;
+	clock_ahead = (int64_t)number * skew;
 	store = hammer_open(&how, number, &e);
 	if (store == NULL) {
 		(void)fprintf(stderr, "relay %u: %s\n", number, e.text);

@@ -390,7 +390,8 @@ test_every_key_has_an_end(void **state)
 static void
 test_judged_alone_and_folded_back(void **state)
 {
-	struct store *one = fixture_redis_relay(*state, prefix, "out1"), *two = fixture_redis_relay(*state, prefix, "out2");
+	struct store *one = fixture_redis_relay(*state, prefix, "out1");
+	struct store *two = fixture_redis_relay(*state, prefix, "out2");
 	uint64_t before;
 	struct store_relay *r;
 	char message[16];
@@ -509,6 +510,45 @@ test_suspended_although_nobody_answers(void **state)
 }
 
 static void
+each_kept(void *cookie, const char *name, const char *value)
+{
+	bool *found = cookie;
+
+	*found = *found || (strcmp(name, "acme/x") == 0 && strcmp(value, "1 2 3") == 0);
+}
+
+/* From a message's thread, while the server stands still. */
+static void
+test_keeping_waits_for_nobody(void **state)
+{
+	struct store *one = fixture_redis_relay(*state, prefix, "out1");
+	struct store *two = fixture_redis_relay(*state, prefix, "out2");
+	static const struct timespec tick = { 0, 20000000 };
+	bool found = false;
+	uint64_t before;
+	pid_t server;
+	int left;
+
+	(void)fixture_redis_server(&server);
+	(void)kill(server, SIGSTOP);
+	before = clock_mono_us();
+	assert_int_equal(store_keep(one, "mailers", "acme/x", "1 2 3", NULL), STORE_DONE);
+	assert_true(clock_mono_us() - before < 500000);
+	/* Known here in any case. */
+	until_degraded(one, true);
+	assert_int_equal(store_kept(one, "mailers", each_kept, &found, NULL), 1);
+	assert_true(found);
+	(void)kill(server, SIGCONT);
+	for (found = false, left = 500; !found && left > 0; left--) {
+		(void)store_kept(two, "mailers", each_kept, &found, NULL);
+		(void)nanosleep(&tick, NULL);
+	}
+	assert_true(found);
+	store_close(&one);
+	store_close(&two);
+}
+
+static void
 test_settings_that_cannot_be(void **state)
 {
 	const char *bad[] = { "redis.example", "inet:x@host", "inet:0@host", "inet:6379@", "unix:relative",
@@ -538,6 +578,7 @@ main(void)
 		CASE(test_a_message_is_not_judged_by_an_old_copy),
 		CASE(test_overrides_hold_everywhere),
 		CASE(test_claims),
+		CASE(test_keeping_waits_for_nobody),
 		CASE(test_relays_know_each_other),
 		CASE(test_scripts_are_lost),
 		CASE(test_keys_are_lost),
