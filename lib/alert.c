@@ -318,6 +318,40 @@ alert_tell(struct alerts *a, const struct alert_item *i, const struct alert_extr
 	atomic_fetch_add(&a->told, 1);
 }
 
+/* A name as we would have made it. */
+static bool
+alert_is_id(const char *text)
+{
+	size_t n = strspn(text, "0123456789ABCDEFGHJKMNPQRSTVWXYZ");
+
+	return n >= 5 && n < ALERT_ID && text[n] == '\0';
+}
+
+/* Of the relays that share a store one tells an incident; the others take its name. When the store does not
+ * answer all do: better twice than never. What relays say of themselves each says for itself. */
+static bool
+alert_is_ours(struct alerts *a, const char *phase, const struct alert_item *i, const char *id)
+{
+	static const char *const own[] = { "store.", "alert.", "config." };
+	const struct alert_event *v = &i->event;
+	char name[ALERT_SUBJECT_ROOM + 200], note[STORE_NOTE];
+	bool ours;
+	size_t n;
+
+	for (n = 0; n < sizeof(own) / sizeof(own[0]); n++) {
+		if (strncmp(v->kind, own[n], strlen(own[n])) == 0)
+			return true;
+	}
+	(void)snprintf(name, sizeof(name), "%s %.64s %.64s %s %.*s", phase, v->kind, v->limit,
+	    v->monitor ? "monitor" : "", ALERT_SUBJECT_ROOM, i->subject);
+	(void)str_copy(note, sizeof(note), id);
+	ours = a->store == NULL ||
+	    store_claim(a->store, "alerts", name, a->settings->repeat, note, NULL) != 0;
+	if (!ours && strcmp(note, id) != 0 && alert_is_id(note))
+		alert_incidents_rename(a->incidents, id, note);
+	return ours;
+}
+
 /* Counts an event under its incident and tells it if it is worth it: true when it was told. id: of the
  * incident. */
 static bool
@@ -330,6 +364,7 @@ alert_count(struct alerts *a, struct alert_item *take_item, bool always, uint64_
 	memcpy(id, view.id, ALERT_ID);
 	x.id = view.id;
 	x.more = view.more;
+	tell = tell && (always || alert_is_ours(a, "first", view.latest, view.id));
 	if (tell)
 		alert_tell(a, view.latest, &x);
 	else
@@ -521,6 +556,8 @@ alert_tell_due(struct alerts *a)
 			x.kind = "limit.resolved";
 			x.severity = "info";
 		}
+		if (!alert_is_ours(a, due == ALERT_DUE_RESOLVED ? "resolved" : "more", view.latest, view.id))
+			continue;
 		alert_tell(a, view.latest, &x);
 		if (due != ALERT_DUE_RESOLVED && escalates_when_told(&view.latest->event))
 			alert_escalate_copy(a, view.latest, view.id);
@@ -813,10 +850,13 @@ struct alerts *
 alert_open(const struct conf *c, struct store *s, struct err *e)
 {
 	struct alerts *a = alert_new(s);
+	struct store_health health;
 
 	a->settings = alert_settings_new(c, e);
 	if (a->settings != NULL)
 		a->incidents = alert_incidents_new(a->settings->repeat, e);
+	if (a->incidents != NULL && s != NULL && store_health(s, &health))
+		alert_incidents_share(a->incidents);
 	if (a->incidents == NULL || (s != NULL && store_kept(s, ALERT_SPACE, alert_recall, a, e) < 0) ||
 	    alert_start(a, e) != 0) {
 		alert_free(a);

@@ -12,6 +12,10 @@
  * Bounded: of ALERT_INCIDENTS_MOST, the one that is quiet and nearest its end makes room; when all
  * are busy, further events share one incident, alert.overflow.
  *
+ * Relays that share a store give an incident the same name without asking each other: it follows from what
+ * the incident is about and from the day. What is left (midnight, a name taken already) the first to tell
+ * decides, see alert_incidents_rename.
+ *
  * It deliberately tells nobody and writes nowhere: alert.c does.
  */
 #include "lib/alert_private.h"
@@ -25,6 +29,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <xxhash.h>
+
 #include "lib/banned.h"
 
 #define ALERT_KEY 400		/* room for kind, limit and subject */
@@ -33,6 +39,8 @@
 #define ALERT_LOOK 31		/* incidents looked at for room */
 #define ALERT_RANDOM 128	/* random bytes fetched at once */
 #define ALERT_KEEP_VERSION 1
+#define ALERT_DAY UINT64_C(86400000)
+#define ALERT_SHARED_DIGITS 6	/* of a name that relays share: 30 bits */
 
 struct incident {
 	const char *key;		/* into text */
@@ -61,6 +69,7 @@ struct alert_incidents {
 	struct incident *changed, **changed_tail;
 	unsigned char random[ALERT_RANDOM];
 	size_t random_left;
+	bool by_content;		/* names follow from what it is about; never changes once in use */
 };
 
 /* Crockford: none is read as another. */
@@ -194,13 +203,32 @@ alert_random(struct alert_incidents *t)
 	return t->random[--t->random_left];
 }
 
+/* The same on every relay; false when another incident here has that name. */
+static bool
+incident_name_by_content(struct alert_incidents *t, struct incident *i, uint64_t now)
+{
+	uint64_t bits = XXH3_64bits_withSeed(i->key, strlen(i->key), now / ALERT_DAY);
+	size_t length, k;
+
+	for (length = ALERT_SHARED_DIGITS; length < ALERT_ID; length++) {
+		for (k = 0; k < length; k++)
+			i->id[k] = alert_digits[bits >> (5 * k) & 31];
+		i->id[length] = '\0';
+		if (tfind(i, &t->by_id, incident_compare_id) == NULL)
+			return true;
+	}
+	return false;
+}
+
 /* Short enough to be read out on the telephone; longer only if it has to be. */
 static void
-incident_name(struct alert_incidents *t, struct incident *i)
+incident_name(struct alert_incidents *t, struct incident *i, uint64_t now)
 {
 	size_t length, k;
 	unsigned tries;
 
+	if (t->by_content && incident_name_by_content(t, i, now))
+		return;
 	for (tries = 0;; tries++) {
 		length = tries < 8 ? 5 : tries < 16 ? 6 : 7;
 		for (k = 0; k < length; k++)
@@ -223,7 +251,7 @@ incident_add(struct alert_incidents *t, const char *key, const char *id, uint64_
 	i->key = i->text;
 	i->first = i->last = now;
 	if (id == NULL)
-		incident_name(t, i);
+		incident_name(t, i, now);
 	else
 		(void)str_copy(i->id, sizeof(i->id), id);
 	if (tsearch(i, &t->by_key, incident_compare_key) == NULL ||
@@ -367,6 +395,12 @@ alert_incidents_free(struct alert_incidents **t)
 }
 
 void
+alert_incidents_share(struct alert_incidents *t)
+{
+	t->by_content = true;
+}
+
+void
 alert_incidents_name(struct alert_incidents *t, const char *kind, const char *limit, const char *subject,
     uint64_t now, char id[ALERT_ID])
 {
@@ -441,6 +475,29 @@ alert_incidents_event(struct alert_incidents *t, struct alert_item *take_item, b
 	incident_changed(t, i);
 	(void)pthread_mutex_unlock(&t->lock);
 	return tell;
+}
+
+void
+alert_incidents_rename(struct alert_incidents *t, const char *from, const char *to)
+{
+	struct incident probe, **found, *i;
+
+	(void)pthread_mutex_lock(&t->lock);
+	(void)str_copy(probe.id, sizeof(probe.id), to);
+	found = tfind(&probe, &t->by_id, incident_compare_id);
+	if (found == NULL) {
+		(void)str_copy(probe.id, sizeof(probe.id), from);
+		found = tfind(&probe, &t->by_id, incident_compare_id);
+		/* One that is kept is known by its name there. */
+		if (found != NULL && !(*found)->kept) {
+			i = *found;
+			(void)tdelete(i, &t->by_id, incident_compare_id);
+			(void)str_copy(i->id, sizeof(i->id), to);
+			if (tsearch(i, &t->by_id, incident_compare_id) == NULL)
+				abort();
+		}
+	}
+	(void)pthread_mutex_unlock(&t->lock);
 }
 
 /* What is due for the first of the heap, if anything. */

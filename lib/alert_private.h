@@ -83,6 +83,9 @@ struct alert_view {
 struct alert_incidents *alert_incidents_new(uint64_t repeat, struct err *e);
 void alert_incidents_free(struct alert_incidents **t);
 
+/* Before anybody asks for a name: relays share the store, and shall name the same incident alike. */
+void alert_incidents_share(struct alert_incidents *t);
+
 /* These three from any thread. */
 void alert_incidents_name(struct alert_incidents *t, const char *kind, const char *limit, const char *subject,
     uint64_t now, char id[ALERT_ID]);
@@ -94,6 +97,9 @@ size_t alert_incidents_open(struct alert_incidents *t);
 /* Counts an event, which it takes over. True: tell it now; to->more events were not told before it. */
 bool alert_incidents_event(struct alert_incidents *t, struct alert_item *take_item, bool always, uint64_t now,
     struct alert_view *to);
+
+/* Another relay told this incident, by another name: from now on it is ours as well. */
+void alert_incidents_rename(struct alert_incidents *t, const char *from, const char *to);
 
 enum alert_due { ALERT_DUE_NOTHING, ALERT_DUE_MORE, ALERT_DUE_RESOLVED };
 /* The next thing that time alone brings: more to tell, or an incident that is over. */

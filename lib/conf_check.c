@@ -127,6 +127,7 @@ check_headers(struct conf_reader *r, const struct conf *c)
 		    c->trace.customer.form == CONF_FORM_OFF ? "" : c->trace.customer.header },
 		{ "trace.submitter.header",
 		    c->trace.submitter.form == CONF_FORM_OFF ? "" : c->trace.submitter.header },
+		{ "trace.sealed.header", c->trace.sealed.header },
 		{ "mailers.header", c->mailers.header },
 		{ "tag_header", c->tag_header },
 		{ "slow_header", c->slow_header },
@@ -137,6 +138,45 @@ check_headers(struct conf_reader *r, const struct conf *c)
 		for (j = 0; j < i; j++)
 			if (h[i].name[0] != '\0' && str_ieq(h[i].name, h[j].name))
 				check_same_name(r, h[i].path, h[j].path, h[i].name);
+}
+
+/* Further headers beside those of our own names, and a pseudonym without a key. */
+static void
+check_trace(struct conf_reader *r, const struct conf *c)
+{
+	const struct { const char *path; bool asks; } k[] = {
+		{ "trace.customer.form", c->trace.customer.form == CONF_FORM_OPAQUE },
+		{ "trace.submitter.form", c->trace.submitter.form == CONF_FORM_OPAQUE },
+		{ "trace.extras.report_abuse", *c->trace.extras.report_abuse != '\0' },
+		{ "trace.extras.cfbl_address", *c->trace.extras.cfbl_address != '\0' },
+		{ "trace.extras.feedback_id", *c->trace.extras.feedback_id != '\0' },
+		{ "trace.extras.authserv_id", *c->trace.extras.authserv_id != '\0' },
+	};
+	const char *const ours[] = { c->trace.customer.header, c->trace.submitter.header,
+	    c->trace.sealed.header,
+	    c->mailers.header, c->tag_header, c->slow_header, "X-Report-Abuse", "CFBL-Address",
+	    "CFBL-Feedback-ID", "Feedback-ID", "Authentication-Results" };
+	struct conf_place also = check_place(r, "trace.also");
+	size_t i, j;
+
+	for (i = 0; i < sizeof(k) / sizeof(k[0]); i++)
+		if (k[i].asks && *c->trace.sealed.keys == '\0')
+			conf_problem_at(r, check_place(r, k[i].path), k[i].path,
+			    "needs a key; allowed: with trace.sealed.keys only");
+	for (i = 0; i < c->trace.n_also; i++) {
+		for (j = 0; j < sizeof(ours) / sizeof(ours[0]); j++)
+			if (str_ieq(c->trace.also[i].name, ours[j]))
+				conf_problem_at(r, also, "trace.also",
+				    "\"%s\" is written by us already; allowed: another name", ours[j]);
+		for (j = 0; j < i; j++)
+			if (str_ieq(c->trace.also[i].name, c->trace.also[j].name))
+				conf_problem_at(r, also, "trace.also", "\"%s\" stands twice; allowed: once",
+				    c->trace.also[i].name);
+		if (c->trace.also[i].what == CONF_ALSO_TOKEN &&
+		    (*c->trace.sealed.keys == '\0' || *c->trace.sealed.header == '\0'))
+			conf_problem_at(r, also, "trace.also",
+			    "a token needs a key; allowed: with trace.sealed.keys and header only");
+	}
 }
 
 static void
@@ -186,6 +226,25 @@ check_limits(struct conf_reader *r, const struct conf *c)
 			    "\"%s\" never applies without mailers.signatures", c->limits[i].name);
 }
 
+static void
+check_store(struct conf_reader *r, const struct conf *c)
+{
+	bool redis = strcmp(c->store.type, "redis") == 0;
+
+	if (redis && c->store.servers.n == 0)
+		conf_problem_at(r, check_place(r, "store.servers"), "store.servers",
+		    "missing; allowed: where Redis is, such as [ \"inet:6379@192.0.2.1\" ]");
+	if (redis && strcmp(c->store.topology, "single") == 0 && c->store.servers.n > 1)
+		conf_problem_at(r, check_place(r, "store.servers"), "store.servers",
+		    "several; allowed: one, or store.topology = \"sentinel\" or \"cluster\"");
+	if (redis && strcmp(c->store.topology, "cluster") == 0 && c->store.database != 0)
+		conf_problem_at(r, check_place(r, "store.database"), "store.database",
+		    "a Cluster has no databases; allowed: 0");
+	if (!redis && c->store.servers.n > 0)
+		conf_warn_at(r, check_place(r, "store.servers"), "store.servers",
+		    "has no effect without store.type = \"redis\"");
+}
+
 void
 conf_check(struct conf_reader *r, struct conf *c)
 {
@@ -194,7 +253,9 @@ conf_check(struct conf_reader *r, struct conf *c)
 	check_users(r, c);
 	check_ownership(r, c);
 	check_headers(r, c);
+	check_trace(r, c);
 	check_plans(r, c);
 	check_mailer_plans(r, c);
 	check_limits(r, c);
+	check_store(r, c);
 }

@@ -14,6 +14,7 @@
 #include "lib/log.h"
 #include "lib/mail.h"
 #include "lib/net.h"
+#include "lib/redis.h"
 #include "lib/store.h"
 #include "lib/table.h"
 #include "lib/banned.h"
@@ -35,7 +36,13 @@ const struct conf_word conf_words_limit_action[] = {
 };
 const struct conf_word conf_words_mode[] = { { "enforce", CONF_ENFORCE }, { "monitor", CONF_MONITOR },
 	{ NULL, 0 } };
-const struct conf_word conf_words_form[] = { { "plain", CONF_FORM_PLAIN }, { "off", CONF_FORM_OFF },
+const struct conf_word conf_words_form[] = { { "plain", CONF_FORM_PLAIN }, { "opaque", CONF_FORM_OPAQUE },
+	{ "off", CONF_FORM_OFF }, { NULL, 0 } };
+const struct conf_word conf_words_also[] = {
+	{ "customer", CONF_ALSO_CUSTOMER }, { "account", CONF_ALSO_ACCOUNT }, { "client", CONF_ALSO_CLIENT },
+	{ "submitter", CONF_ALSO_SUBMITTER }, { "domain", CONF_ALSO_DOMAIN }, { "relay", CONF_ALSO_RELAY },
+	{ "queue-id", CONF_ALSO_QUEUE_ID }, { "token", CONF_ALSO_TOKEN }, { NULL, 0 } };
+const struct conf_word conf_words_topology[] = { { "single", 0 }, { "sentinel", 1 }, { "cluster", 2 },
 	{ NULL, 0 } };
 const struct conf_word conf_words_first_seen[] = { { "alert", 1 }, { "off", 0 }, { NULL, 0 } };
 const struct conf_word conf_words_per[] = {
@@ -290,6 +297,52 @@ conf_check_header_or_none(const char *text, struct str *why)
 	return *text == '\0' || conf_check_header(text, why);
 }
 
+/* ---- what the trace headers say ------------------------------------------------------------ */
+
+/* local@domain, of what needs no quoting. */
+static bool
+word_address(const char *text)
+{
+	static const char atext[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+	size_t n = strspn(text, atext);
+
+	return n > 0 && n <= 64 && text[n] == '@' && strchr(text + n, '.') != NULL &&
+	    text[n + 1 + strspn(text + n + 1, atext)] == '\0' && strlen(text) <= 254;
+}
+
+bool
+conf_check_address_or_none(const char *text, struct str *why)
+{
+	return *text == '\0' || word_address(text) || word_refuse(why, "is no plain address");
+}
+
+/* RFC 5321 4.5.3.1.1: a local part has 64 bytes, of which the token and its '+' take 57. */
+bool
+conf_check_abuse_address(const char *text, struct str *why)
+{
+	if (!conf_check_address_or_none(text, why))
+		return false;
+	return *text == '\0' || strcspn(text, "@") <= 7 ||
+	    word_refuse(why, "has a local part of more than 7 bytes: no room for the token");
+}
+
+/* Google asks for 5 to 15 characters; ':' parts the fields. */
+bool
+conf_check_sender_id(const char *text, struct str *why)
+{
+	size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_");
+
+	return *text == '\0' || (text[n] == '\0' && n >= 5 && n <= 15) || word_refuse(why, "is no sender id");
+}
+
+bool
+conf_check_authserv_id(const char *text, struct str *why)
+{
+	size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_");
+
+	return text[n] == '\0' && n <= 253 ? true : word_refuse(why, "is no host name");
+}
+
 /* ---- everything else ------------------------------------------------------------------ */
 
 bool
@@ -329,6 +382,38 @@ bool
 conf_check_store(const char *text, struct str *why)
 {
 	return word_listed(store_types(), text) || word_refuse(why, "is not built in");
+}
+
+bool
+conf_check_server(const char *text, struct str *why)
+{
+	struct err e;
+
+	if (redis_address_check(text, &e) == 1)
+		return true;
+	str_cat(why, e.text);
+	return false;
+}
+
+bool
+conf_check_master(const char *text, struct str *why)
+{
+	return word_only(text, WORD_LOWER WORD_UPPER WORD_DIGITS "._-", 64) ||
+	    word_refuse(why, "is no name of a master");
+}
+
+bool
+conf_check_redis_user(const char *text, struct str *why)
+{
+	return *text == '\0' || word_graphic(text, 64) || word_refuse(why, "is no user of Redis");
+}
+
+/* A brace would change the slot of all keys; * and ? are patterns. */
+bool
+conf_check_prefix(const char *text, struct str *why)
+{
+	return word_only(text, WORD_LOWER WORD_UPPER WORD_DIGITS "._:-", 40) ||
+	    word_refuse(why, "is no prefix of keys");
 }
 
 bool

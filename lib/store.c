@@ -26,6 +26,7 @@
 
 static const struct store_driver *const store_drivers[] = {
 	&store_memory_driver,
+	&store_redis_driver,
 };
 
 #define STORE_DRIVERS (sizeof(store_drivers) / sizeof(store_drivers[0]))
@@ -65,7 +66,7 @@ store_alloc_lines(size_t n)
 const char *
 store_types(void)
 {
-	return "memory";
+	return "memory, redis";
 }
 
 struct store *
@@ -170,7 +171,7 @@ store_judge(struct store *s, struct store_request *r, uint64_t deadline, struct 
 {
 	size_t i, values = 0;
 
-	r->taken = r->repeated = false;
+	r->taken = r->repeated = r->withdrawn = r->local = false;
 	if (r->n > STORE_ITEMS_MAX)
 		return err_set(e, ERR_FULL, "store: more than %u limits for one message", STORE_ITEMS_MAX);
 	for (i = 0; i < r->n; i++) {
@@ -384,4 +385,37 @@ store_kept(struct store *s, const char *space, void (*each)(void *, const char *
 	if (store_check_text("space", space, STORE_LIMIT_MAX, e) != 1)
 		return -1;
 	return s->driver->kept(s, space, each, cookie, e);
+}
+
+int
+store_claim(struct store *s, const char *space, const char *name, uint64_t time, char note[STORE_NOTE],
+    struct err *e)
+{
+	if (store_check_text("space", space, STORE_LIMIT_MAX, e) != 1 ||
+	    store_check_text("name", name, STORE_TEXT_MAX, e) != 1)
+		return -1;
+	return s->driver->claim == NULL ? 1 : s->driver->claim(s, space, name, time > 0 ? time : 1, note, e);
+}
+
+/* ---- relays that share a store ---- */
+
+int
+store_relays(struct store *s, struct arena *a, struct store_relay **to, struct err *e)
+{
+	*to = NULL;
+	return s->driver->relays == NULL ? 0 : s->driver->relays(s, a, to, e);
+}
+
+bool
+store_health(struct store *s, struct store_health *to)
+{
+	memset(to, 0, sizeof(*to));
+	return s->driver->health != NULL && s->driver->health(s, to);
+}
+
+void
+store_leave(struct store *s)
+{
+	if (s != NULL && s->driver->leave != NULL)
+		s->driver->leave(s);
 }

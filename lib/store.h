@@ -24,11 +24,28 @@
 
 struct store;
 
+/* For "redis". */
+struct store_redis_settings {
+	const char *const *servers;	/* lib/redis.h: "inet:6379@host"... */
+	size_t n_servers;
+	const char *kind;	/* "single", "sentinel", "cluster" */
+	const char *master;	/* Sentinel: name of the master */
+	const char *user, *password, *sentinel_user, *sentinel_password;	/* "" = none */
+	unsigned database;
+	const char *prefix;	/* of all keys: "gatepost" */
+	unsigned connections;	/* to each server, for messages */
+	unsigned relays_least;	/* how many relays share at least; 0 = 1 */
+	bool own_clock;		/* for tests: the time is clock_now(), not the server's */
+};
+
 struct store_settings {
-	const char *type;	/* "memory" */
-	const char *file;	/* SQLite file for what lasts; beside it FILE-windows, and FILE-lock, held */
+	const char *type;	/* "memory", "redis" */
+	const char *file;	/* SQLite file for what lasts; beside it FILE-windows, and FILE-lock, held.
+				 * redis: FILE-local with these, for when no server answers */
 	uint64_t memory;	/* bytes that windows may use, 4 MiB at least; a key of 3 windows takes 340 */
 	const char *relay;	/* our name, for the record of who did what */
+	const char *version;	/* ours, for the list of relays; may be NULL */
+	struct store_redis_settings redis;
 };
 
 enum store_result { STORE_DONE, STORE_REFUSED, STORE_FAILED, STORE_UNCERTAIN };
@@ -39,7 +56,7 @@ struct store *store_open(const struct store_settings *s, struct err *e);
 void store_close(struct store **s);
 /* Housekeeping (expired keys, expired suspensions): about once a second from one thread. */
 void store_poll(struct store *s);
-const char *store_types(void);		/* "memory" */
+const char *store_types(void);		/* "memory, redis" */
 
 /* ---- one message ---------------------------------------------------- */
 
@@ -81,7 +98,13 @@ struct store_request {
 				 * hour, at most STORE_RETRIES_MAX times free */
 	unsigned warn_at;	/* per cent */
 	bool dry;		/* answer what would be; take nothing, remember nothing (explain) */
+	/* Asked when suspensions turn out to have changed since the caller looked at them: true = it is
+	 * suspended now, and nothing is taken. From the caller's thread. May be NULL. */
+	bool (*recheck)(void *cookie);
+	void *cookie;
 	/* answered */
+	bool withdrawn;		/* recheck() said so: nothing else is answered */
+	bool local;		/* the shared store did not answer: judged by this relay's share */
 	bool taken;		/* not refused: all was charged (or free), but soft items that are over */
 	bool repeated;		/* charged before: passes free */
 };
@@ -172,5 +195,43 @@ enum store_result store_keep(struct store *s, const char *space, const char *nam
 /* Calls each() for all of a space, by name; it may call the store. Returns how many, or -1. */
 int store_kept(struct store *s, const char *space,
     void (*each)(void *cookie, const char *name, const char *value), void *cookie, struct err *e);
+
+#define STORE_NOTE 16
+/* True for the first who asks within that time (ms): so one relay of many tells an incident. 1, 0 somebody
+ * else did, -1. note may be NULL: what is to be known of ours (a word); on 0, what is known of the
+ * holder's. */
+int store_claim(struct store *s, const char *space, const char *name, uint64_t time, char note[STORE_NOTE],
+    struct err *e);
+
+/* ---- relays that share a store --------------------------------------------- */
+
+struct store_relay {
+	const char *name, *version;
+	uint64_t seen;			/* ms: when it last told */
+	uint64_t lag;			/* us that its last word took to the store and back */
+	uint64_t degraded;		/* ms in all that it had to judge alone, since its start */
+	uint64_t judged, taken, refused, local;
+};
+/* Those heard of within the hour, by name; 0 for a store that is not shared. */
+int store_relays(struct store *s, struct arena *a, struct store_relay **to, struct err *e);
+
+/* How the shared store is. */
+struct store_health {
+	bool degraded;			/* it does not answer */
+	uint64_t since;			/* ms; 0 = it answers */
+	char why[256];
+	unsigned relays;		/* alive when last known, we among them; or the setting, if more */
+	unsigned rank;			/* how many of them come before us by name: 0 speaks for all */
+	char alive[512];		/* their names, each with a blank behind it; as many as fit */
+	char missing[512];		/* gone without a good-bye, but for the first by name */
+	bool settled;			/* it has answered for so long that who is missing is missing */
+	uint64_t local;			/* messages judged alone since the start */
+	uint64_t waiting;		/* of these, what is still to be folded back in */
+	uint64_t folded, lost;		/* folded back; given up for want of room */
+};
+/* False for a store that is not shared. Never waits. */
+bool store_health(struct store *s, struct store_health *to);
+/* Says good-bye to the other relays, who then do not miss us. store_close() does it as well. */
+void store_leave(struct store *s);
 
 #endif

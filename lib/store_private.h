@@ -51,6 +51,13 @@ struct store_driver {
 	    struct err *);
 	int (*kept)(struct store *, const char *space, void (*each)(void *, const char *, const char *),
 	    void *cookie, struct err *);
+
+	/* NULL: not shared with other relays. */
+	int (*claim)(struct store *, const char *space, const char *name, uint64_t time, char note[STORE_NOTE],
+	    struct err *);
+	int (*relays)(struct store *, struct arena *, struct store_relay **, struct err *);
+	bool (*health)(struct store *, struct store_health *);
+	void (*leave)(struct store *);
 };
 
 struct store {
@@ -58,6 +65,7 @@ struct store {
 };
 
 extern const struct store_driver store_memory_driver;
+extern const struct store_driver store_redis_driver;
 
 /* n zeroed bytes; running out of memory ends the process, as in lib/arena.h. */
 void *store_alloc(size_t n);

@@ -183,6 +183,7 @@ api_act_suspend(struct api_request *r)
 	const char *action = api_in_text(r, "action"), *reason = api_in_text(r, "reason"), *note;
 	struct store_suspension w = { .action = action == NULL ? "reject" : action, .by = r->by,
 	    .since = r->now, .reason = reason == NULL ? "" : reason, .until = UINT64_MAX };
+	struct store_health health;
 	unsigned status;
 	struct err e;
 
@@ -200,6 +201,8 @@ api_act_suspend(struct api_request *r)
 	tell_desk(r, "suspension.added", w.action, w.kind, w.subject);
 	api_put(r->out, "now", api_json_time(r->now));
 	api_put(r->out, "relay", api_json_text(r->arena, r->conf->relay));
+	if (store_health(r->store, &health))
+		api_put(r->out, "shared", json_true());
 	api_put(r->out, "suspended", api_json_suspension(r->arena, &w));
 	note = note_of(r, w.kind, w.subject);
 	if (note != NULL)

@@ -74,6 +74,51 @@ store_json(const struct api_request *r)
 	return j;
 }
 
+/* The relays that share the store, when it is shared. */
+static json_t *
+relays_json(const struct api_request *r)
+{
+	struct store_relay *w = NULL;
+	json_t *list = json_array(), *j;
+	struct err e;
+	int n = store_relays(r->store, r->arena, &w, &e), i;
+
+	for (i = 0; i < n; i++) {
+		j = json_object();
+		api_put(j, "relay", api_json_text(r->arena, w[i].name));
+		api_put(j, "version", api_json_text(r->arena, w[i].version));
+		put_number(j, "seen", w[i].seen);
+		put_number(j, "lag_us", w[i].lag);
+		put_number(j, "degraded_ms", w[i].degraded);
+		put_number(j, "judged", w[i].judged);
+		put_number(j, "taken", w[i].taken);
+		put_number(j, "refused", w[i].refused);
+		put_number(j, "judged_alone", w[i].local);
+		json_array_append_new(list, j);
+	}
+	return list;
+}
+
+static void
+put_shared(struct api_request *r, json_t *j)
+{
+	struct store_health h;
+
+	if (!store_health(r->store, &h))
+		return;
+	api_put(j, "degraded", json_boolean(h.degraded));
+	if (h.degraded) {
+		put_number(j, "degraded_since", h.since);
+		api_put(j, "why", api_json_text(r->arena, h.why));
+	}
+	put_number(j, "relays_alive", h.relays);
+	put_number(j, "judged_alone", h.local);
+	put_number(j, "to_fold_back", h.waiting);
+	put_number(j, "folded_back", h.folded);
+	put_number(j, "given_up", h.lost);
+	api_put(j, "relays", relays_json(r));
+}
+
 static json_t *
 alerts_json(const struct api_request *r)
 {
@@ -119,6 +164,7 @@ unsigned
 api_look_status(struct api_request *r)
 {
 	const struct api_hooks *h = r->hooks;
+	json_t *store;
 
 	api_put(r->out, "version", json_string(PACKAGE_VERSION));
 	put_number(r->out, "pid", (uint64_t)getpid());
@@ -129,7 +175,9 @@ api_look_status(struct api_request *r)
 	put_number(r->out, "started", h->started);
 	put_number(r->out, "sessions", h->sessions == NULL ? 0 : h->sessions(h->cookie));
 	api_put(r->out, "messages", messages_json());
-	api_put(r->out, "store", store_json(r));
+	store = store_json(r);
+	put_shared(r, store);
+	api_put(r->out, "store", store);
 	api_put(r->out, "alerts", alerts_json(r));
 	api_put(r->out, "tables", tables_json(r));
 	put_number(r->out, "log_dropped", log_dropped());

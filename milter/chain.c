@@ -9,9 +9,11 @@
  */
 #include "milter/chain.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -42,6 +44,7 @@ struct chain {
 	atomic_uint refs;
 	struct conf *conf;
 	struct services services;
+	struct seal_keys *keys;
 	void *state[N_CHECKS];
 	unsigned needs;
 };
@@ -83,6 +86,27 @@ open_tables(struct services *s, const struct conf *c, const struct table_report 
 }
 
 static bool
+open_keys(struct chain *ch, const struct table_report *report)
+{
+	const char *file = ch->conf->trace.sealed.keys;
+	struct err e;
+
+	if (*file == '\0')
+		return true;
+	err_clear(&e);
+	ch->services.keys = ch->keys = seal_keys_load(file, &e);
+	if (ch->keys == NULL) {
+		if (access(file, F_OK) != 0 && errno == ENOENT) {
+			err_set(&e, ERR_INPUT, "there is no key file; make one: gatepostctl keys new");
+			err_at(&e, file, 0);
+		}
+		if (report != NULL && report->say != NULL)
+			report->say(report->cookie, &e);
+	}
+	return ch->keys != NULL;
+}
+
+static bool
 init_checks(struct chain *ch, const struct table_report *report)
 {
 	bool all = true, ok;
@@ -114,6 +138,7 @@ chain_free(struct chain *ch)
 	table_close(&ch->services.customers);
 	table_close(&ch->services.also);
 	table_close(&ch->services.mailers);
+	seal_keys_unref(&ch->keys);
 	conf_unref(&ch->conf);
 	free(ch);
 }
@@ -130,7 +155,8 @@ chain_new(struct conf *take_c, struct store *s, struct alerts *a, const struct t
 	ch->services.conf = take_c;
 	ch->services.store = s;
 	ch->services.alerts = a;
-	if (!open_tables(&ch->services, take_c, report) || !init_checks(ch, report)) {
+	if (!open_tables(&ch->services, take_c, report) || !open_keys(ch, report) || !init_checks(ch,
+	    report)) {
 		chain_free(ch);
 		return NULL;
 	}
@@ -417,6 +443,7 @@ summarise(struct message *m, const char *final)
 	if (f->n_recipients > 0)
 		str_kvu(&s, "rcpts", f->n_recipients);
 	str_kv(&s, "msgid", f->message_id);
+	str_kv(&s, "stamp", f->stamp);
 	str_kv(&s, "mailer", f->mailer);
 	str_kv(&s, "traits", f->mailer_traits);
 	str_kv(&s, "reason", decider != NULL ? decider->desk : would != NULL ? would->desk : NULL);

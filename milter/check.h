@@ -21,11 +21,13 @@
  * run and finish are called from many threads at once, for different messages; state is read-only to them.
  * A check never calls another check and names no driver. It never waits without msg->deadline.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/alert.h"
 #include "lib/conf.h"
 #include "lib/err.h"
+#include "lib/seal.h"
 #include "lib/store.h"
 #include "lib/table.h"
 #include "milter/facts.h"
@@ -41,6 +43,7 @@ struct services {
 	const struct conf *conf;
 	struct store *store;		/* process-wide */
 	struct alerts *alerts;		/* process-wide */
+	const struct seal_keys *keys;	/* of trace.sealed.keys; NULL when not configured */
 	struct table *accounts, *networks, *users, *domains, *customers, *also, *mailers;	/* NULL when not configured */
 };
 
@@ -72,6 +75,10 @@ struct check {
  * rest is the caller's (struct finding in verdict.h). Texts must live in the message's arena or be constants.
  * Returns the copy. */
 struct finding *check_find(struct message *m, const struct check *c, const struct finding *what);
+
+/* For check_limits, when the store says that suspensions have changed since check_suspension looked: looks
+ * again, and adds what it finds. True when the message is not to go through. */
+bool check_suspension_again(struct message *m);
 
 extern const struct check check_identity, check_suspension, check_ownership, check_trace, check_submitter,
     check_mailer, check_limits;

@@ -6,14 +6,20 @@
  * Sources in the order of identity.sources, the first that knows wins: the SASL login in the accounts
  * table, the client's address in the networks table. Never the return-path or From: who can choose his
  * key can choose someone else's. Writes the identity part of the facts; every later check builds on it.
+ *
+ * A message from our own hosts may be one that left a relay before and comes back (content filter, second
+ * relay, list server): what its stamp says then holds (reentry.h). Only the header tells, so such a
+ * client's identity is settled at the end of the message.
  */
 #include "milter/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/str.h"
 #include "milter/customer.h"
 #include "milter/prefixes.h"
+#include "milter/reentry.h"
 
 #include "lib/banned.h"
 
@@ -27,7 +33,8 @@ static unsigned
 identity_needs(const void *state, const struct conf *c)
 {
 	(void)state;
-	return c->identity.login ? NEED_LOGIN : 0;
+	return (c->identity.login ? NEED_LOGIN : 0) |
+	    (reentry_on(c) ? NEED_HEADERS | NEED_RECIPIENTS : 0);
 }
 
 static enum conf_mode
@@ -45,7 +52,7 @@ identity_unsure(const struct conf *c)
 const struct check check_identity = {
 	.name = "identity",
 	.summary = "which account, which customer",
-	.stages = 1u << STAGE_MAIL,
+	.stages = 1u << STAGE_MAIL | 1u << STAGE_END,
 	.init = identity_init,
 	.needs = identity_needs,
 	.run = identity_run,
@@ -54,18 +61,32 @@ const struct check check_identity = {
 	.unsure = identity_unsure,
 };
 
+struct hosts {
+	struct prefixes *relays, *expands;
+};
+
 static void *
 identity_init(const struct services *s, const struct table_report *report, bool *ok)
 {
+	struct hosts *h = calloc(1, sizeof(*h));
+
 	(void)report;
 	(void)ok;
-	return prefixes_new(&s->conf->identity.relays);
+	if (h == NULL)
+		abort();
+	h->relays = prefixes_new(&s->conf->identity.relays);
+	h->expands = prefixes_new(&s->conf->trace.reentry.expands);
+	return h;
 }
 
 static void
 identity_free(void *state)
 {
-	prefixes_free(state);
+	struct hosts *h = state;
+
+	prefixes_free(h->relays);
+	prefixes_free(h->expands);
+	free(h);
 }
 
 /* A table's answer "CUSTOMER [ACCOUNT]": names are printable and short, so that they can be keys, headers and
@@ -173,20 +194,23 @@ find_unknown(struct message *m)
 	check_find(m, &check_identity, &f);
 }
 
+/* Our own host, as far as the connection tells: no login, and an address of ours. */
 static bool
-own_bounce(const void *state, const struct facts *f)
+from_us(const struct hosts *h, const struct facts *f)
 {
-	return f->sender_ok && f->return_path.null && f->login == NULL &&
-	    (f->local || prefixes_have(state, &f->client));
+	return f->login == NULL && (f->local || prefixes_have(h->relays, &f->client) ||
+	    prefixes_have(h->expands, &f->client));
 }
 
 static enum check_answer
-identity_run(void *state, enum stage stage, struct message *m, struct err *e)
+at_mail(const struct hosts *h, struct message *m, struct err *e)
 {
+	struct facts *f = &m->facts;
 	int r;
 
-	(void)stage;
-	m->facts.own_bounce = own_bounce(state, &m->facts);
+	f->own_bounce = f->sender_ok && f->return_path.null && f->login == NULL &&
+	    (f->local || prefixes_have(h->relays, &f->client));
+	f->own = reentry_on(m->services->conf) && from_us(h, f);
 	r = find_owner(m, e);
 	if (r == 1)
 		r = read_plan(m, e);
@@ -196,9 +220,22 @@ identity_run(void *state, enum stage stage, struct message *m, struct err *e)
 		return CHECK_DONE;
 	/* Bounces that our own relays write belong to nobody; anyone else's null return-path is just
 	 * unidentified. */
-	if (m->facts.own_bounce)
-		m->facts.class = CLASS_BOUNCE;
-	else
+	if (f->own_bounce)
+		f->class = CLASS_BOUNCE;
+	else if (!f->own)
+		find_unknown(m);
+	return CHECK_DONE;
+}
+
+static enum check_answer
+identity_run(void *state, enum stage stage, struct message *m, struct err *e)
+{
+	const struct hosts *h = state;
+	struct facts *f = &m->facts;
+
+	if (stage == STAGE_MAIL)
+		return at_mail(h, m, e);
+	if (f->own && !reentry_find(m, prefixes_have(h->expands, &f->client)) && f->class == CLASS_UNKNOWN)
 		find_unknown(m);
 	return CHECK_DONE;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/stamp.h"
 #include "milter/prefixes.h"
 
 #include "lib/banned.h"
@@ -83,6 +84,16 @@ read_named(struct facts *f, const char *name)
 		set(f, &a, QUALITY_APP);
 }
 
+/* A message that comes back has the submitter that its stamp names, whoever handed it over now. */
+static void
+restore(struct facts *f)
+{
+	f->submitter = NULL;
+	f->quality = QUALITY_NONE;
+	if (f->reentered->submitter.bits != 0)
+		set(f, &f->reentered->submitter, facts_quality_of(f->reentered->quality));
+}
+
 static void
 remove_named(struct message *m, const char *name)
 {
@@ -106,8 +117,11 @@ submitter_run(void *state, enum stage stage, struct message *m, struct err *e)
 			set(f, &f->client, QUALITY_SMTP);
 		return CHECK_DONE;
 	}
+	if (f->class == CLASS_REENTERED)
+		restore(f);
 	if (trusted && *c->submitter.header != '\0') {
-		read_named(f, c->submitter.header);
+		if (f->class != CLASS_REENTERED)
+			read_named(f, c->submitter.header);
 		if (c->submitter.remove)
 			remove_named(m, c->submitter.header);
 	}

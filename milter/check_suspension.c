@@ -86,24 +86,53 @@ asked_already(const struct facts *f, size_t n)
 	return false;
 }
 
-static enum check_answer
-suspension_run(void *state, enum stage stage, struct message *m, struct err *e)
+static void
+ask_envelope(struct message *m)
+{
+	const struct facts *f = &m->facts;
+
+	ask(m, "account", f->account);
+	ask(m, "customer", f->customer);
+	ask(m, "client", f->client_text);
+	if (f->sender_ok && !f->return_path.null)
+		ask_domain(m, f->return_path.domain);
+}
+
+static void
+ask_from(struct message *m)
 {
 	const struct facts *f = &m->facts;
 	size_t i;
 
-	(void)state;
-	(void)e;
-	if (stage == STAGE_MAIL) {
-		ask(m, "account", f->account);
-		ask(m, "customer", f->customer);
-		ask(m, "client", f->client_text);
-		if (f->sender_ok && !f->return_path.null)
-			ask_domain(m, f->return_path.domain);
-		return CHECK_DONE;
-	}
 	for (i = 0; i < f->n_from; i++)
 		if (!asked_already(f, i))
 			ask_domain(m, f->from[i].domain);
+}
+
+static enum check_answer
+suspension_run(void *state, enum stage stage, struct message *m, struct err *e)
+{
+	(void)state;
+	(void)e;
+	/* Whether a message of our own hosts comes back is known at its end only. It was judged then. */
+	if (m->facts.class == CLASS_REENTERED)
+		return CHECK_DONE;
+	if (stage == (m->facts.own ? STAGE_END : STAGE_MAIL))
+		ask_envelope(m);
+	if (stage == STAGE_END)
+		ask_from(m);
 	return CHECK_DONE;
+}
+
+bool
+check_suspension_again(struct message *m)
+{
+	/* Whoever was found already is not found twice. */
+	if (verdict_action(&m->verdict) >= CONF_DEFER)
+		return true;
+	if (m->facts.class == CLASS_REENTERED)
+		return false;
+	ask_envelope(m);
+	ask_from(m);
+	return verdict_action(&m->verdict) >= CONF_DEFER;
 }

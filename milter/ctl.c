@@ -5,7 +5,7 @@
  *
  * A command is one row of `commands`: the route it asks, the words and options it takes, who prints the
  * answer. The daemon judges what is asked; here only the form is checked. Everything printed is made safe for
- * a terminal, since much of it was written by spammers. check-config alone needs no daemon.
+ * a terminal, since much of it was written by spammers. check-config and keys need no daemon.
  */
 #include "milter/ctl.h"
 
@@ -43,7 +43,8 @@ struct asked {
 	const char *socket, *config;
 	bool json;
 	const char *limit, *n, *duration, *reason, *action, *login, *client, *sender;
-	bool local;
+	bool local, force;
+	const char *keys;
 	json_t *to, *recipients;
 	char **words;
 	int n_words;
@@ -94,6 +95,8 @@ static const struct command commands[] = {
 	{ "suspensions", "GET", "/suspensions", fill_nothing, ctl_print_suspensions, "", "" },
 	{ "explain", "POST", "/explain", fill_explain, ctl_print_explain, "uisRL",
 	    "[--login LOGIN] [--client ADDRESS] [--local] --sender ADDRESS --recipient ADDRESS ... [FILE]" },
+	{ "keys", NULL, NULL, NULL, NULL, "KF",
+	    "list | new [ID] | activate ID | retire ID [--force] [--keys FILE]" },
 	{ "check-config", NULL, NULL, NULL, NULL, "", "[FILE]" },
 	{ "reload", "POST", "/reload", fill_nothing, ctl_print_reloaded, "", "" },
 	{ "metrics", "GET", "/metrics", fill_nothing, NULL, "", "" },
@@ -116,6 +119,8 @@ static const struct option options[] = {
 	{ "sender", required_argument, NULL, 's' },
 	{ "recipient", required_argument, NULL, 'R' },
 	{ "local", no_argument, NULL, 'L' },
+	{ "keys", required_argument, NULL, 'K' },
+	{ "force", no_argument, NULL, 'F' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -469,6 +474,31 @@ find_socket(struct arena *a, const struct asked *q)
 	return path;
 }
 
+static int
+run_keys(struct arena *a, const struct asked *q, const struct command *c)
+{
+	const struct ctl_keys k = { .config = q->config != NULL ? q->config : GATEPOST_CONF, .file = q->keys,
+	    .json = q->json, .force = q->force, .words = q->words, .n_words = q->n_words };
+	int code = ctl_keys(a, &k);
+
+	return code < 0 ? usage_of(c) : code;
+}
+
+/* The commands that need no daemon. */
+static int
+run_here(struct arena *a, const struct asked *q, const struct command *c)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct arena *a, const struct asked *q, const struct command *c);
+	} here[] = { { "keys", run_keys }, { "check-config", check_config } };
+	size_t i;
+
+	for (i = 0; strcmp(here[i].name, c->name) != 0; i++)
+		;
+	return here[i].run(a, q, c);
+}
+
 /* ---- the answer ------------------------------------------------------------------------------------- */
 
 static int
@@ -578,7 +608,7 @@ take_option(struct asked *q, int letter, const char *value)
 {
 	size_t n = strlen(q->given);
 
-	if (strchr("lntfrauisRL", letter) != NULL && strchr(q->given, letter) == NULL &&
+	if (strchr("lntfrauisRLKF", letter) != NULL && strchr(q->given, letter) == NULL &&
 	    n + 1 < sizeof(q->given)) {
 		q->given[n] = (char)letter;
 		q->given[n + 1] = '\0';
@@ -596,6 +626,8 @@ take_option(struct asked *q, int letter, const char *value)
 	case 'i': q->client = value; return true;
 	case 's': q->sender = value; return true;
 	case 'L': q->local = true; return true;
+	case 'K': q->keys = value; return true;
+	case 'F': q->force = true; return true;
 	case 't': return add_text(q->to, value);
 	case 'R': return add_text(q->recipients, value);
 	default: return false;
@@ -621,7 +653,7 @@ run(struct arena *a, struct asked *q)
 		complain(a, arena_printf(a, "%s does not take one of these options", c->name));
 		return usage_of(c);
 	}
-	return c->fill == NULL ? check_config(a, q, c) : ask(a, q, c);
+	return c->fill == NULL ? run_here(a, q, c) : ask(a, q, c);
 }
 
 int

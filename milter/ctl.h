@@ -6,6 +6,8 @@
  * ctl - between the files of gatepostctl: ctl.c reads arguments and makes a question of them,
  * ctl_http.c asks the daemon, ctl_print.c says the answer to people.
  */
+#include <stdbool.h>
+
 #include "lib/arena.h"
 #include "lib/err.h"
 
@@ -22,6 +24,15 @@ struct ctl_answer {
 int ctl_ask(const char *socket, const char *method, const char *path, const struct json_t *in,
     struct ctl_answer *to, struct err *e);
 void ctl_answer_free(struct ctl_answer *a);
+
+struct ctl_keys {
+	const char *config, *file;	/* file NULL: the one that the configuration names */
+	bool json, force;
+	char **words;			/* list | new [ID] | activate ID | retire ID */
+	int n_words;
+};
+/* The key file, without a daemon. Returns what to exit with, or -1 when the words are none of these. */
+int ctl_keys(struct arena *a, const struct ctl_keys *q);
 
 /* Text for a terminal: what could move the cursor is escaped. "" for NULL. */
 const char *ctl_safe(struct arena *a, const char *text);

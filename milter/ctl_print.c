@@ -170,6 +170,34 @@ print_store(struct arena *a, const json_t *s)
 	    number_of(s, "suspensions"), number_of(s, "overrides"));
 }
 
+/* The relays that share the store. */
+static void
+print_relays(struct arena *a, const json_t *s, uint64_t now)
+{
+	const json_t *list = json_object_get(s, "relays");
+	size_t i;
+
+	if (flag_of(s, "degraded"))
+		printf("          DEGRADED for %s (%s): judging alone, %" PRIu64 " messages so far\n",
+		    span_text(a, now - number_of(s, "degraded_since")), text_of(a, s, "why"),
+		    number_of(s, "judged_alone"));
+	if (number_of(s, "to_fold_back") > 0)
+		printf("          %" PRIu64 " messages judged alone are still to be counted\n",
+		    number_of(s, "to_fold_back"));
+	for (i = 0; i < json_array_size(list); i++) {
+		const json_t *w = json_array_get(list, i);
+		uint64_t seen = number_of(w, "seen"), degraded = number_of(w, "degraded_ms");
+
+		printf("%s%s %s, heard of %s ago, lag %" PRIu64 " us, %s%s; judged %" PRIu64 " (%" PRIu64
+		    " alone), refused %" PRIu64 "\n", i == 0 ? "relays    " : "          ",
+		    text_of(a, w, "relay"), text_of(a, w, "version"),
+		    span_text(a, now > seen ? now - seen : 0),
+		    number_of(w, "lag_us"), degraded > 0 ? "degraded for " : "never degraded",
+		    degraded > 0 ? span_text(a, degraded) : "", number_of(w, "judged"),
+		    number_of(w, "judged_alone"), number_of(w, "refused"));
+	}
+}
+
 void
 ctl_print_status(struct arena *a, const struct json_t *j)
 {
@@ -184,6 +212,7 @@ ctl_print_status(struct arena *a, const struct json_t *j)
 	printf("sessions  %" PRIu64 " open\n", number_of(j, "sessions"));
 	print_messages(a, json_object_get(j, "messages"));
 	print_store(a, json_object_get(j, "store"));
+	print_relays(a, json_object_get(j, "store"), now);
 	printf("alerts    %" PRIu64 " told, %" PRIu64 " counted under one told before, %" PRIu64
 	       " dropped; %" PRIu64 " incidents open\n",
 	    number_of(alerts, "told"), number_of(alerts, "suppressed"), number_of(alerts, "dropped"),
@@ -402,7 +431,11 @@ ctl_print_suspended(struct arena *a, const struct json_t *j)
 		    time_text(a, number_of(w, "until")));
 	else
 		printf("%s %s suspended until released", kind, subject);
-	printf(" on this relay (%s): %s; release with: gatepostctl release %s %s\n", text_of(a, j, "relay"),
+	if (flag_of(j, "shared"))
+		printf(" on all relays");
+	else
+		printf(" on this relay (%s)", text_of(a, j, "relay"));
+	printf(": %s; release with: gatepostctl release %s %s\n",
 	    effect_text(text_of(a, w, "action")), kind, subject);
 	if (has(j, "note"))
 		printf("note: %s\n", text_of(a, j, "note"));

@@ -8,8 +8,10 @@
  */
 #include "milter/daemon.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -27,6 +29,11 @@
 #include "lib/banned.h"
 
 #define HOUSE_MS 1000
+#define DEGRADED_MS 1000
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unknown"
+#endif
 
 struct daemon {
 	const char *file;
@@ -39,6 +46,11 @@ struct daemon {
 	pthread_mutex_t house_lock;	/* guards stopping */
 	pthread_cond_t house_wake;
 	bool house_runs, stopping;
+	/* the house's, of a shared store: */
+	bool degraded, told_degraded;	/* for long enough; and the alert is out */
+	uint64_t local_before;		/* messages judged alone before it was */
+	bool knows_missing;
+	char missing[512];		/* relays, as in struct store_health */
 };
 
 static pthread_mutex_t chain_lock = PTHREAD_MUTEX_INITIALIZER;	/* guards chain_now */
@@ -207,12 +219,129 @@ sessions_hook(void *cookie)
 /* ---- the house ------------------------------------------------------------------------- */
 
 static void
+tell_store(struct daemon *d, const char *kind, const char *subject, const char *reason)
+{
+	bool degraded = strcmp(kind, "store.degraded") == 0;
+	const struct alert_event v = { .kind = kind, .severity = degraded ? "critical" : "notice",
+	    .action = "accept", .reason = reason };
+
+	alert_post(d->alerts, subject, &v);
+}
+
+/* While the store is gone relays cannot agree on who tells. So the first of them by name does, and every
+ * alerts.repeat the next one, should the first have gone with it: told too late by one is better than
+ * never. */
+static void
+tell_degraded(struct daemon *d, const struct store_health *h, uint64_t repeat)
+{
+	uint64_t now = clock_now(), gone = now > h->since ? now - h->since : 0;
+	char reason[480];
+
+	/* A server that is back before anybody had to notice is nobody's alert: the log has it. */
+	if (gone < DEGRADED_MS)
+		return;
+	d->degraded = true;
+	if (d->told_degraded || (gone - DEGRADED_MS) / (repeat > 0 ? repeat : 1) < h->rank)
+		return;
+	(void)snprintf(reason, sizeof(reason), "the shared store does not answer (%s); relays judge alone, "
+	    "by their share of the ceilings (1/%u)", h->why, h->relays);
+	d->told_degraded = true;
+	tell_store(d, "store.degraded", "store", reason);
+}
+
+/* That it is back the relays can agree on. */
+static void
+tell_restored(struct daemon *d, const struct store_health *h, uint64_t repeat)
+{
+	char reason[480];
+	int ours = store_claim(d->store, "alerts", "store.restored", repeat, NULL, NULL);
+
+	if (ours < 0)
+		return;
+	(void)snprintf(reason, sizeof(reason), "the shared store answers again; %llu messages judged alone "
+	    "here, %llu of them still to be counted", (unsigned long long)(h->local - d->local_before),
+	    (unsigned long long)h->waiting);
+	d->degraded = d->told_degraded = false;
+	if (ours == 1)
+		tell_store(d, "store.restored", "store", reason);
+}
+
+/* Whether a name is among others, each with a blank behind it. */
+static bool
+is_among(const char *names, const char *name, size_t n)
+{
+	const char *at;
+
+	for (at = names; (at = strstr(at, name)) != NULL; at += n)
+		if ((at == names || at[-1] == ' ') && at[n] == ' ')
+			return true;
+	return false;
+}
+
+static void
+tell_missing(struct daemon *d, const char *name, bool back, uint64_t repeat)
+{
+	char claim[200], reason[400];
+
+	(void)snprintf(claim, sizeof(claim), "store.missing %.150s", name);
+	if (store_claim(d->store, "alerts", back ? "store.restored" : claim, repeat, NULL, NULL) != 1)
+		return;
+	(void)snprintf(reason, sizeof(reason), "relay %.200s is %s", name, back ? "heard of again" :
+	    "not heard of any more: it ended without a word, or the shared store does not answer it");
+	tell_store(d, back ? "store.restored" : "store.degraded", name, reason);
+}
+
+/* For relays that are cut off, or gone: one of those that are not tells. */
+static void
+watch_relays(struct daemon *d, const struct store_health *h, uint64_t repeat)
+{
+	const char *at;
+	char name[256];
+	size_t n;
+
+	if (!h->settled)
+		return;
+	for (at = h->missing; d->knows_missing && (n = strcspn(at, " ")) > 0; at += n + 1) {
+		(void)snprintf(name, sizeof(name), "%.*s", (int)n, at);
+		if (!is_among(d->missing, name, n))
+			tell_missing(d, name, false, repeat);
+	}
+	for (at = d->missing; (n = strcspn(at, " ")) > 0; at += n + 1) {
+		(void)snprintf(name, sizeof(name), "%.*s", (int)n, at);
+		if (!is_among(h->missing, name, n) && is_among(h->alive, name, n))
+			tell_missing(d, name, true, repeat);
+	}
+	(void)str_copy(d->missing, sizeof(d->missing), h->missing);
+	d->knows_missing = true;
+}
+
+static void
+tell_health(struct daemon *d, uint64_t repeat)
+{
+	struct store_health h;
+
+	if (!store_health(d->store, &h))
+		return;
+	if (h.degraded) {
+		tell_degraded(d, &h, repeat);
+		return;
+	}
+	if (d->degraded)
+		tell_restored(d, &h, repeat);
+	else
+		d->local_before = h.local;
+	watch_relays(d, &h, repeat);
+}
+
+static void
 keep_house(struct daemon *d)
 {
 	struct chain *ch = daemon_chain(d);
 
-	if (ch != NULL)
+	if (ch != NULL) {
 		chain_poll(ch);
+		tell_health(d, chain_conf(ch)->alerts.repeat);
+	}
 	chain_unref(&ch);
 	store_poll(d->store);
 	/* The watchdog is fed from here: a house that stands still is a daemon that should be restarted. */
@@ -269,14 +398,53 @@ stop_house(struct daemon *d)
 
 /* ---- opening and closing ------------------------------------------------------------------ */
 
+/* The first line of a file that only we should be able to read; "" without a file. */
+static int
+read_password(const char *setting, const char *file, char *to, size_t size, struct err *e)
+{
+	FILE *f;
+
+	to[0] = '\0';
+	if (*file == '\0')
+		return 0;
+	f = fopen(file, "re");
+	if (f == NULL)
+		return err_set(e, ERR_SYSTEM, "%s: %s: %s", setting, file, strerror(errno));
+	if (fgets(to, (int)size, f) == NULL)
+		to[0] = '\0';
+	fclose(f);
+	to[strcspn(to, "\r\n")] = '\0';
+	return *to != '\0' ? 0 :
+	    err_set(e, ERR_INPUT, "%s: %s has no password in its first line", setting, file);
+}
+
+static int
+open_store(struct daemon *d, const struct conf *c, struct err *e)
+{
+	char password[512], sentinel_password[512];
+	struct store_settings s = { .type = c->store.type, .file = c->store.file, .memory = c->store.memory,
+	    .relay = c->relay, .version = PACKAGE_VERSION };
+
+	if (read_password("store.password_file", c->store.password_file, password, sizeof(password), e) < 0 ||
+	    read_password("store.sentinel_password_file", c->store.sentinel_password_file, sentinel_password,
+	    sizeof(sentinel_password), e) < 0)
+		return -1;
+	s.redis = (struct store_redis_settings){ .servers = c->store.servers.at,
+	    .n_servers = c->store.servers.n, .kind = c->store.topology, .master = c->store.master,
+	    .user = c->store.user, .password = password,
+	    .sentinel_user = c->store.sentinel_user, .sentinel_password = sentinel_password,
+	    .database = c->store.database, .prefix = c->store.prefix, .connections = c->store.connections,
+	    .relays_least = c->store.relays_least };
+	d->store = store_open(&s, e);
+	explicit_bzero(password, sizeof(password));
+	explicit_bzero(sentinel_password, sizeof(sentinel_password));
+	return d->store == NULL ? -1 : 0;
+}
+
 static int
 open_services(struct daemon *d, const struct conf *c, struct err *e)
 {
-	const struct store_settings s = { .type = c->store.type, .file = c->store.file,
-	    .memory = c->store.memory, .relay = c->relay };
-
-	d->store = store_open(&s, e);
-	if (d->store == NULL)
+	if (open_store(d, c, e) < 0)
 		return -1;
 	d->alerts = alert_open(c, d->store, e);
 	return d->alerts == NULL ? -1 : 0;
@@ -357,6 +525,7 @@ daemon_abandon(struct daemon *d)
 	api_close(&d->api);
 	alert_flush(d->alerts, 2000);
 	store_poll(d->store);
+	store_leave(d->store);
 	log_close();
 	_exit(0);
 }

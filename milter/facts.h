@@ -28,11 +28,16 @@ struct header {
 	const char *value;	/* as the MTA hands it over: folds as "\n" and white space */
 };
 
-enum facts_class { CLASS_UNKNOWN, CLASS_CUSTOMER, CLASS_BOUNCE };
+/* CLASS_REENTERED: a message that left one of our relays before, come back with the stamp it got there. */
+enum facts_class { CLASS_UNKNOWN, CLASS_CUSTOMER, CLASS_BOUNCE, CLASS_REENTERED };
 const char *facts_class_text(enum facts_class c);
 
 enum facts_quality { QUALITY_NONE, QUALITY_SMTP, QUALITY_APP };
 const char *facts_quality_text(enum facts_quality q);
+/* Of a text that is none: QUALITY_NONE. */
+enum facts_quality facts_quality_of(const char *text);
+
+struct stamp_content;
 
 struct facts {
 	struct arena *arena;
@@ -40,6 +45,7 @@ struct facts {
 	/* connection: written once a session */
 	struct net_addr client;
 	char client_text[NET_TEXT];
+	uint16_t client_port;		/* 0 = unknown */
 	bool local;			/* did not come over SMTP: sendmail(1), pickup */
 
 	/* envelope, written at MAIL and RCPT */
@@ -69,6 +75,14 @@ struct facts {
 	const char *plan;		/* effective plan, probation applied; NULL when none */
 	bool probation;
 	bool own_bounce;		/* null return-path, no login, our own host: maybe a bounce that it wrote */
+	bool own;			/* from our own hosts, without login: it may be a message that comes
+					 * back, which only its header tells at STAGE_END. Until then nobody
+					 * judges whose it is. */
+	const struct stamp_content *reentered;	/* CLASS_REENTERED: what its stamp says */
+	size_t reentered_at;		/* index of that stamp in headers */
+
+	/* trace */
+	const char *stamp;		/* mark of the stamp that it leaves with; NULL when none */
 
 	/* every mailbox of every From field, and of Sender: read by facts_settle before STAGE_END */
 	struct mail_address *from;

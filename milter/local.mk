@@ -10,8 +10,8 @@ milter_libchain_a_SOURCES = \
 	milter/facts.c milter/facts.h milter/forward.c milter/forward.h milter/limit_key.c \
 	milter/limit_key.h milter/listen.c milter/listen.h milter/mailer_seen.c milter/mailer_seen.h \
 	milter/mailer_traits.c milter/mailer_traits.h milter/message_file.c milter/message_file.h \
-	milter/notify.c milter/notify.h milter/prefixes.c milter/prefixes.h milter/verdict.c \
-	milter/verdict.h
+	milter/notify.c milter/notify.h milter/prefixes.c milter/prefixes.h milter/reentry.c \
+	milter/reentry.h milter/stamp_out.c milter/stamp_out.h milter/verdict.c milter/verdict.h
 
 milter_libapi_a_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(JANSSON_CFLAGS)
 milter_libapi_a_SOURCES = \
@@ -28,6 +28,6 @@ milter_gatepost_SOURCES = \
 milter_gatepostctl_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS)
 milter_gatepostctl_LDADD = milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(CURL_LIBS) $(JANSSON_LIBS)
 milter_gatepostctl_SOURCES = \
-	milter/ctl.c milter/ctl.h milter/ctl_grid.c milter/ctl_grid.h milter/ctl_http.c milter/ctl_print.c
+	milter/ctl.c milter/ctl.h milter/ctl_grid.c milter/ctl_grid.h milter/ctl_http.c milter/ctl_keys.c milter/ctl_print.c
 
 dist_man_MANS = milter/gatepost.8 milter/gatepostctl.8 etc/gatepost.conf.5 etc/gatepost-tables.5 etc/gatepost-signatures.5

@@ -128,6 +128,26 @@ warn_to(void *cookie, const struct err *e)
 	fprintf(stderr, "gatepost: %s%swarning: %s\n", e->where, *e->where == '\0' ? "" : ": ", e->text);
 }
 
+/* Root, who asks here, can read every key file; the daemon reads it as its own user, and again at a
+ * reload. */
+static bool
+keys_readable(const struct conf *c)
+{
+	const struct passwd *pw;
+	struct stat st;
+	struct err e;
+
+	if (geteuid() != 0 || *c->trace.sealed.keys == '\0' || *c->user == '\0' ||
+	    (pw = getpwnam(c->user)) == NULL || stat(c->trace.sealed.keys, &st) < 0 ||
+	    st.st_uid == pw->pw_uid)
+		return true;
+	err_set(&e, ERR_DENIED, "does not belong to user %s, as whom gatepost reads it; chown %s", c->user,
+	    c->user);
+	err_at(&e, c->trace.sealed.keys, 0);
+	complain(&e);
+	return false;
+}
+
 static int
 check_configuration(const char *file)
 {
@@ -135,6 +155,7 @@ check_configuration(const char *file)
 	struct conf_problems problems = { .say = complain_to, .warn = warn_to };
 	struct conf *c = conf_load(file, &problems);
 	struct chain *ch;
+	bool ok;
 
 	if (c == NULL)
 		return 1;
@@ -143,9 +164,11 @@ check_configuration(const char *file)
 		conf_unref(&c);
 		return 1;
 	}
+	ok = keys_readable(chain_conf(ch));
 	chain_unref(&ch);
-	printf("%s: ok\n", file);
-	return 0;
+	if (ok)
+		printf("%s: ok\n", file);
+	return ok ? 0 : 1;
 }
 
 /* ---- privileges ----------------------------------------------------------------------- */

@@ -88,6 +88,24 @@ messages(struct str *s)
 	}, 3);
 }
 
+/* Only of a store that relays share. */
+static void
+shared(struct str *s, const struct metrics *m)
+{
+	struct store_health h;
+
+	if (!store_health(m->store, &h))
+		return;
+	rows(s, (const struct row[]) {
+		{ "gatepost_store_degraded", "gauge", "1 while the shared store does not answer.", h.degraded },
+		{ "gatepost_store_relays", "gauge", "Relays alive, this one among them.", h.relays },
+		{ "gatepost_store_alone_total", "counter", "Messages judged without the shared store.", h.local },
+		{ "gatepost_store_to_fold_back", "gauge", "Of these, still to be counted in.", h.waiting },
+		{ "gatepost_store_folded_back_total", "counter", "Of these, counted in since.", h.folded },
+		{ "gatepost_store_given_up_total", "counter", "Of these, given up for want of room.", h.lost },
+	}, 6);
+}
+
 static void
 store(struct str *s, const struct metrics *m)
 {
@@ -107,6 +125,7 @@ store(struct str *s, const struct metrics *m)
 		{ "gatepost_suspensions", "gauge", "Suspensions in force.", n.suspensions },
 		{ "gatepost_overrides", "gauge", "Raised limits and exemptions in force.", n.overrides },
 	}, 11);
+	shared(s, m);
 }
 
 static void

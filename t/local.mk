@@ -9,15 +9,20 @@ TEST_LIBS = milter/libapi.a milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(M
 UNIT = \
 	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_check_mailer t/unit/test_conf \
 	t/unit/test_date t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
-	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_signature \
-	t/unit/test_store_contract t/unit/test_store_memory t/unit/test_store_threads t/unit/test_str \
+	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_redis_cluster \
+	t/unit/test_redis_conn t/unit/test_redis_slot t/unit/test_seal t/unit/test_signature \
+	t/unit/test_stamp t/unit/test_store_contract t/unit/test_store_memory t/unit/test_store_redis \
+	t/unit/test_store_threads t/unit/test_str \
 	t/unit/test_table t/unit/test_table_contract t/unit/test_verdict
 UNIT_THREADS = \
 	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
-	t/unit/test_signature t/unit/test_store_threads t/unit/test_table_contract
+	t/unit/test_redis_conn t/unit/test_signature t/unit/test_store_redis t/unit/test_store_threads \
+	t/unit/test_table_contract
 TOOLS = \
-	t/bench/bench_chain t/bench/bench_signature t/bench/bench_store t/bench/bench_table t/bench/floor \
-	t/bench/loadgen t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
+	t/bench/bench_chain t/bench/bench_redis t/bench/bench_signature t/bench/bench_stamp \
+	t/bench/bench_store t/bench/bench_table t/bench/floor t/bench/loadgen t/milter/activate \
+	t/milter/hammer t/milter/play t/redis/hammer_store t/redis/script t/redis/soak t/redis/topology \
+	t/scenarios/play t/unit/conf_rows
 
 if CMOCKA
 check_PROGRAMS += $(UNIT)
@@ -37,11 +42,13 @@ print-fuzz:
 bench: all $(TOOLS)
 	top_builddir=. srcdir=$(srcdir) $(srcdir)/t/bench/run $(BENCHFLAGS)
 	top_builddir=. srcdir=$(srcdir) $(srcdir)/t/bench/run-postfix $(BENCHFLAGS)
+	top_builddir=. srcdir=$(srcdir) $(srcdir)/t/bench/run-redis $(BENCHFLAGS)
 	t/bench/bench_chain $(srcdir)/etc/signatures.conf
 	t/bench/bench_chain $(srcdir)/etc/signatures.conf 1000000 1000000
 	t/bench/bench_store
 	t/bench/bench_table
 	t/bench/bench_signature $(srcdir)/etc/signatures.conf
+	t/bench/bench_stamp
 .PHONY: checks print-unit print-threads print-fuzz bench fuzzers
 
 t_unit_test_alert_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -86,15 +93,33 @@ t_unit_test_message_file_SOURCES = t/unit/test_message_file.c
 t_unit_test_net_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_net_LDADD = $(TEST_LIBS)
 t_unit_test_net_SOURCES = t/unit/test_net.c
+t_unit_test_redis_cluster_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_redis_cluster_LDADD = $(TEST_LIBS)
+t_unit_test_redis_cluster_SOURCES = t/unit/test_redis_cluster.c
+t_unit_test_redis_conn_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_redis_conn_LDADD = $(TEST_LIBS)
+t_unit_test_redis_conn_SOURCES = t/unit/test_redis_conn.c
+t_unit_test_redis_slot_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_redis_slot_LDADD = $(TEST_LIBS)
+t_unit_test_redis_slot_SOURCES = t/unit/test_redis_slot.c
+t_unit_test_seal_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_seal_LDADD = $(TEST_LIBS)
+t_unit_test_seal_SOURCES = t/unit/test_seal.c
 t_unit_test_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_signature_LDADD = $(TEST_LIBS)
 t_unit_test_signature_SOURCES = t/unit/test_signature.c
+t_unit_test_stamp_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_stamp_LDADD = $(TEST_LIBS)
+t_unit_test_stamp_SOURCES = t/unit/test_stamp.c
 t_unit_test_store_contract_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_store_contract_LDADD = $(TEST_LIBS)
 t_unit_test_store_contract_SOURCES = t/unit/test_store_contract.c t/unit/clock_fake.c t/unit/clock_fake.h t/unit/store_fixture.c t/unit/store_fixture.h
 t_unit_test_store_memory_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_store_memory_LDADD = $(TEST_LIBS)
 t_unit_test_store_memory_SOURCES = t/unit/test_store_memory.c t/unit/clock_fake.c t/unit/clock_fake.h t/unit/store_fixture.c t/unit/store_fixture.h
+t_unit_test_store_redis_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_store_redis_LDADD = $(TEST_LIBS)
+t_unit_test_store_redis_SOURCES = t/unit/test_store_redis.c t/unit/store_fixture.c t/unit/store_fixture.h
 t_unit_test_store_threads_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_store_threads_LDADD = $(TEST_LIBS)
 t_unit_test_store_threads_SOURCES = t/unit/test_store_threads.c t/unit/clock_fake.c t/unit/clock_fake.h t/unit/store_fixture.c t/unit/store_fixture.h
@@ -125,12 +150,31 @@ t_milter_hammer_SOURCES = t/milter/hammer.c t/milter/mta.c t/milter/mta.h
 t_milter_activate_CPPFLAGS = $(TEST_CPPFLAGS)
 t_milter_activate_LDADD = 
 t_milter_activate_SOURCES = t/milter/activate.c
+# They bring a clock of their own: the library comes after them.
+t_redis_hammer_store_CPPFLAGS = $(TEST_CPPFLAGS)
+t_redis_hammer_store_LDADD = lib/libgatepost.a $(DEPS_LIBS)
+t_redis_hammer_store_SOURCES = t/redis/hammer_store.c t/redis/hammer_open.c t/redis/hammer_open.h
+t_redis_script_CPPFLAGS = $(TEST_CPPFLAGS)
+t_redis_script_LDADD = lib/libgatepost.a $(DEPS_LIBS)
+t_redis_script_SOURCES = t/redis/script.c
+t_redis_soak_CPPFLAGS = $(TEST_CPPFLAGS)
+t_redis_soak_LDADD = lib/libgatepost.a $(DEPS_LIBS)
+t_redis_soak_SOURCES = t/redis/soak.c t/redis/hammer_open.c t/redis/hammer_open.h
+t_redis_topology_CPPFLAGS = $(TEST_CPPFLAGS)
+t_redis_topology_LDADD = lib/libgatepost.a $(DEPS_LIBS)
+t_redis_topology_SOURCES = t/redis/topology.c
 t_bench_bench_chain_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_chain_LDADD = $(TEST_LIBS)
 t_bench_bench_chain_SOURCES = t/bench/bench_chain.c
+t_bench_bench_redis_CPPFLAGS = $(TEST_CPPFLAGS)
+t_bench_bench_redis_LDADD = $(TEST_LIBS)
+t_bench_bench_redis_SOURCES = t/bench/bench_redis.c
 t_bench_bench_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_signature_LDADD = $(TEST_LIBS)
 t_bench_bench_signature_SOURCES = t/bench/bench_signature.c
+t_bench_bench_stamp_CPPFLAGS = $(TEST_CPPFLAGS)
+t_bench_bench_stamp_LDADD = $(TEST_LIBS)
+t_bench_bench_stamp_SOURCES = t/bench/bench_stamp.c
 t_bench_bench_store_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_store_LDADD = $(TEST_LIBS)
 t_bench_bench_store_SOURCES = t/bench/bench_store.c
@@ -145,8 +189,8 @@ t_bench_loadgen_LDADD = -lm
 t_bench_loadgen_SOURCES = t/bench/loadgen.c t/milter/mta.c t/milter/mta.h
 
 FUZZERS = \
-	t/fuzz/fuzz_conf t/fuzz/fuzz_explain t/fuzz/fuzz_from t/fuzz/fuzz_header t/fuzz/fuzz_signature \
-	t/fuzz/fuzz_table
+	t/fuzz/fuzz_conf t/fuzz/fuzz_explain t/fuzz/fuzz_from t/fuzz/fuzz_header t/fuzz/fuzz_redis \
+	t/fuzz/fuzz_signature t/fuzz/fuzz_stamp t/fuzz/fuzz_table
 EXTRA_PROGRAMS += $(FUZZERS)
 fuzzers: $(FUZZERS)
 t_fuzz_fuzz_conf_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -169,11 +213,21 @@ t_fuzz_fuzz_header_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_header_SOURCES = t/fuzz/fuzz_header.c
 t_fuzz_fuzz_header_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 t_fuzz_fuzz_header_LDFLAGS = -fsanitize=fuzzer
+t_fuzz_fuzz_redis_CPPFLAGS = $(TEST_CPPFLAGS)
+t_fuzz_fuzz_redis_LDADD = $(TEST_LIBS)
+t_fuzz_fuzz_redis_SOURCES = t/fuzz/fuzz_redis.c
+t_fuzz_fuzz_redis_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+t_fuzz_fuzz_redis_LDFLAGS = -fsanitize=fuzzer
 t_fuzz_fuzz_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_fuzz_fuzz_signature_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_signature_SOURCES = t/fuzz/fuzz_signature.c
 t_fuzz_fuzz_signature_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 t_fuzz_fuzz_signature_LDFLAGS = -fsanitize=fuzzer
+t_fuzz_fuzz_stamp_CPPFLAGS = $(TEST_CPPFLAGS)
+t_fuzz_fuzz_stamp_LDADD = $(TEST_LIBS)
+t_fuzz_fuzz_stamp_SOURCES = t/fuzz/fuzz_stamp.c
+t_fuzz_fuzz_stamp_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+t_fuzz_fuzz_stamp_LDFLAGS = -fsanitize=fuzzer
 t_fuzz_fuzz_table_CPPFLAGS = $(TEST_CPPFLAGS)
 t_fuzz_fuzz_table_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_table_SOURCES = t/fuzz/fuzz_table.c

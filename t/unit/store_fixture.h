@@ -11,7 +11,11 @@
  *     assert_true(fixture_take(&f, "customer", "acme", 1, "500/1h"));
  *     fixture_close(&f);
  */
+#include <sys/types.h>
+
 #include "lib/store.h"
+
+#define FIXTURE_PASSWORD "not-a-secret"	/* of the user "gatepost" */
 
 struct fixture {
 	char dir[256];
@@ -23,6 +27,14 @@ struct fixture {
 
 /* Fails the test when something cannot be had. */
 void fixture_open(struct fixture *f, const char *type);
+/* The Redis server of this program, started when it is not running; its address, and its process. Stores use
+ * the ACL user that gatepost.conf(5) describes, so that each test shows that its rules are enough. */
+const char *fixture_redis_server(pid_t *pid);
+/* A "redis" store of the prefix of f, for another relay; by the server's clock. The caller closes it. */
+struct store *fixture_redis_relay(struct fixture *f, const char *prefix, const char *relay);
+/* Ends the server and starts an empty one at the same address. */
+void fixture_redis_kill(void);
+void fixture_redis_again(void);
 /* The store goes and comes back: what lasts is still there. */
 void fixture_reopen(struct fixture *f);
 /* Closes, and removes the directory. */

@@ -70,6 +70,9 @@ struct store {
 	size_t n_kept;
 	unsigned writes;
 	bool broken;
+	bool claimed;			/* by another relay */
+	bool shared;
+	const char *note;		/* the other's, or NULL */
 };
 
 static struct store store = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -153,6 +156,26 @@ store_kept(struct store *s, const char *space, void (*each)(void *, const char *
 	return 1;
 }
 
+/* Only what was refused to us in advance is somebody else's. */
+int
+store_claim(struct store *s, const char *space, const char *name, uint64_t time, char note[STORE_NOTE],
+    struct err *e)
+{
+	(void)e;
+	assert_string_equal(space, "alerts");
+	assert_true(*name != '\0' && time > 0);
+	if (s->claimed && s->note != NULL && note != NULL)
+		(void)snprintf(note, STORE_NOTE, "%s", s->note);
+	return s->broken ? -1 : !s->claimed;
+}
+
+bool
+store_health(struct store *s, struct store_health *to)
+{
+	memset(to, 0, sizeof(*to));
+	return s->shared;
+}
+
 /* ---- the stage -------------------------------------------------------------------- */
 
 static struct conf_escalation rules[] = {
@@ -184,7 +207,8 @@ setup(void **state)
 	n_heard = 0;
 	store.n_suspended = store.n_kept = 0;
 	store.writes = 0;
-	store.broken = false;
+	store.broken = store.claimed = store.shared = false;
+	store.note = NULL;
 	clock_fake_set(CLOCK_FAKE_START);
 	start(&store);
 	return 0;
@@ -271,6 +295,82 @@ value(size_t n, const char *key)
 }
 
 #define assert_value(n, key, want) assert_string_equal(value((n), (key)), (want))
+
+/* ---- several relays ---- */
+
+static void
+another_relay_tells_it(void **state)
+{
+	struct alert_event v = exceeded(), own = { .kind = "store.degraded", .severity = "critical" };
+	struct alert_numbers n;
+
+	(void)state;
+	store.claimed = true;
+	post("acme", &v);
+	assert_int_equal(n_heard, 0);
+	alert_numbers(alerts, &n);
+	assert_int_equal(n.suppressed, 1);
+	/* What a relay says of itself nobody else says. */
+	post("store", &own);
+	assert_int_equal(n_heard, 1);
+	/* A store that does not answer silences nobody. */
+	store.broken = true;
+	post("other", &v);
+	assert_int_equal(n_heard, 2);
+}
+
+/* Two relays that share a store and never spoke. */
+static void
+relays_name_an_incident_alike(void **state)
+{
+	struct alert_incidents *t[2];
+	char id[2][ALERT_ID], other[ALERT_ID], next[ALERT_ID];
+	struct err e;
+	size_t n;
+
+	(void)state;
+	for (n = 0; n < 2; n++) {
+		t[n] = alert_incidents_new(15 * MINUTE, &e);
+		assert_non_null(t[n]);
+		alert_incidents_share(t[n]);
+	}
+	alert_incidents_name(t[0], "limit.warning", "customer", "acme", CLOCK_FAKE_START, id[0]);
+	alert_incidents_name(t[1], "mailer.bulk", NULL, "acme", CLOCK_FAKE_START + 100, other);
+	alert_incidents_name(t[1], "limit.exceeded", "customer", "acme", CLOCK_FAKE_START + 1000, id[1]);
+	assert_string_equal(id[0], id[1]);
+	assert_int_equal(strlen(id[0]), 6);
+	assert_string_not_equal(id[0], other);
+	/* The one who tells first decides; later replies name what he told. */
+	alert_incidents_rename(t[1], id[1], "ZZZZZ");
+	alert_incidents_name(t[1], "limit.exceeded", "customer", "acme", CLOCK_FAKE_START + 2000, next);
+	assert_string_equal(next, "ZZZZZ");
+	/* Not by the name of another one. */
+	alert_incidents_rename(t[1], "ZZZZZ", other);
+	alert_incidents_name(t[1], "limit.exceeded", "customer", "acme", CLOCK_FAKE_START + 3000, next);
+	assert_string_equal(next, "ZZZZZ");
+	for (n = 0; n < 2; n++)
+		alert_incidents_free(&t[n]);
+}
+
+static void
+the_name_of_who_told_it(void **state)
+{
+	struct alert_event v = exceeded();
+	char id[ALERT_ID];
+
+	(void)state;
+	store.claimed = true;
+	store.note = "7KQ2XM";
+	post("acme", &v);
+	assert_int_equal(n_heard, 0);
+	alert_incident(alerts, "limit.exceeded", v.limit, "acme", id);
+	assert_string_equal(id, "7KQ2XM");
+	/* Nothing that somebody else may have put there. */
+	store.note = "x y";
+	post("other", &v);
+	alert_incident(alerts, "limit.exceeded", v.limit, "other", id);
+	assert_int_equal(strlen(id), 5);
+}
 
 /* ---- the line ------------------------------------------------------------------------ */
 
@@ -1141,6 +1241,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(another_relay_tells_it),
+		CASE(relays_name_an_incident_alike),
+		CASE(the_name_of_who_told_it),
 		CASE(a_line_says_it_all_in_one_order),
 		CASE(nothing_in_a_value_forges_a_key),
 		CASE(long_values_push_nothing_out),

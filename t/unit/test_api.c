@@ -123,7 +123,8 @@ open_services(const char *conf_path)
 	struct err e;
 
 	assert_non_null(c);
-	s = (struct store_settings){ c->store.type, c->store.file, c->store.memory, c->relay };
+	s = (struct store_settings){ .type = c->store.type, .file = c->store.file, .memory = c->store.memory,
+	    .relay = c->relay };
 	store = store_open(&s, &e);
 	if (store == NULL)
 		fail_msg("%s", e.text);
