@@ -335,6 +335,7 @@ print_sender(struct arena *a, const json_t *j, uint64_t now)
 	if (is(j, "action", "hold"))
 		print_pair("action", "hold: it was put into the hold queue");
 	print_pair("key", text_of(a, j, "key"));
+	print_pair("stamp", text_of(a, j, "stamp"));
 }
 
 static const char *
@@ -430,8 +431,9 @@ print_verdict(struct arena *a, const json_t *j, const json_t *item)
 	else if (is(j, "verdict", "unknown"))
 		puts("not ours: nothing in it leads to a message of ours");
 	if (is(j, "by", "memory"))
-		printf("%-12s%s remembers this message; its Message-ID anybody could have copied\n", "found by",
-		    *text_of(a, item, "relay") == '\0' ? "the relay" : text_of(a, item, "relay"));
+		printf("%-12s%s, which %s remembers\n", "found by", is(item, "by", "queue-id") ? "its queue id" :
+		    "its Message-ID (that anybody can copy)", *text_of(a, item, "relay") == '\0' ?
+		    "the relay" : text_of(a, item, "relay"));
 	else if (item != NULL && *place_text(item) != '\0')
 		print_pair("found", place_text(item));
 	print_pair("note", text_of(a, j, "memory_problem"));

@@ -10,6 +10,7 @@
  */
 #include "milter/trace.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,7 @@ put_content(json_t *j, struct arena *a, const struct stamp_content *c, uint64_t 
 	if (!opened)
 		return;
 	put_number(j, "age", now > c->time ? now - c->time : 0);
+	put_text(j, a, "stamp", arena_printf(a, "%08" PRIx32, c->mark));
 	put_text(j, a, "customer", c->customer);
 	if (c->pseudonym)
 		put(j, "pseudonym", json_true());
@@ -275,7 +277,7 @@ weigh_found(struct weigh *w)
 /* ---- the memory -------------------------------------------------------------------------------- */
 
 static json_t *
-remembered_json(struct arena *a, const struct trace_memory_entry *v)
+remembered_json(struct arena *a, const struct trace_memory_entry *v, const char *by)
 {
 	json_t *j = json_object();
 
@@ -292,6 +294,7 @@ remembered_json(struct arena *a, const struct trace_memory_entry *v)
 	put_text(j, a, "quality", v->quality);
 	put_text(j, a, "return_path", v->return_path);
 	put_text(j, a, "action", v->action);
+	put(j, "by", json_string(by));
 	put_number(j, "recipients", v->recipients);
 	return j;
 }
@@ -307,7 +310,8 @@ ask_memory(struct weigh *w, const char *message_id, const char *queue_id, struct
 	int n = trace_memory_find(&q, w->arena, &v, e), i;
 
 	for (i = 0; i < n && json_array_size(w->remembered) < REMEMBERED_MOST; i++)
-		json_array_append_new(w->remembered, remembered_json(w->arena, &v[i]));
+		json_array_append_new(w->remembered, remembered_json(w->arena, &v[i],
+		    message_id != NULL ? "message-id" : "queue-id"));
 	return n < 0 ? -1 : 1;
 }
 
@@ -356,7 +360,7 @@ static void
 put_decided(json_t *out, const json_t *decided, bool stamp)
 {
 	static const char *const names[] = { "customer", "pseudonym", "account", "client", "port", "submitter",
-		"quality", "relay", "queue_id", "time", "key", "return_path", "message_id" };
+		"quality", "relay", "queue_id", "time", "key", "stamp", "return_path", "message_id" };
 	json_t *v;
 	size_t i;
 
