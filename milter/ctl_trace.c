@@ -381,7 +381,7 @@ print_other(struct arena *a, const json_t *j)
 	else if (is(j, "result", "malformed"))
 		puts("no stamp that can be read");
 	else if (is(j, "result", "no-keys"))
-		puts("cannot be opened: no keys are configured");
+		puts("cannot be opened without keys");
 	else
 		printf("%s of %s%s\n", json_is_true(json_object_get(j, "aside")) ? "of the one who complains" :
 		    "a message", *text_of(a, j, "customer") == '\0' ? "no customer" : text_of(a, j, "customer"), says);
@@ -428,6 +428,8 @@ print_verdict(struct arena *a, const json_t *j, const json_t *item)
 		puts("forged: somebody wrote a stamp of ours without the key");
 	else if (is(j, "verdict", "foreign"))
 		puts("foreign: the stamp is another system's, or its key was removed here");
+	else if (is(j, "verdict", "unknown") && is(json_array_get(json_object_get(j, "found"), 0), "result", "no-keys"))
+		puts("not known: stamps cannot be opened here without trace.sealed.keys");
 	else if (is(j, "verdict", "unknown"))
 		puts("not ours: nothing in it leads to a message of ours");
 	if (is(j, "by", "memory"))
