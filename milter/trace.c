@@ -4,8 +4,8 @@
  * trace - opens what a complaint holds, looks up what cannot be opened, and weighs it.
  *
  * A seal proves that one of our relays wrote it, not that it belongs to the message it stands in: a
- * customer can copy the stamp of a message that he got from another. So a stamp is compared with the message's
- * Message-ID, Date and From, and two customers in one complaint are a doubt, which is for people to
+ * customer can copy the stamp of a message that he got from another. So a stamp is compared with the
+ * message's Message-ID, Date and From, and two customers in one complaint are a doubt, which is for people to
  * resolve. A Message-ID proves least: anybody can write it.
  */
 #include "milter/trace.h"
@@ -229,7 +229,8 @@ open_one(struct weigh *w, const char *text, bool carried, bool aside)
 		if (r == STAMP_EXPIRED)
 			w->doubt = "the stamp is more than a year old, or from the future";
 		if (!same)
-			w->doubt = "the stamp was made for a message with another Message-ID, Date or From: it was "
+			w->doubt =
+			    "the stamp was made for a message with another Message-ID, Date or From: it was "
 			    "copied, or the report was edited";
 	}
 }
@@ -239,7 +240,8 @@ static bool
 same_customer(const struct weigh *w, const json_t *a, const json_t *b)
 {
 	const char *x = text_of(a, "customer"), *y = text_of(b, "customer");
-	bool px = json_is_true(json_object_get(a, "pseudonym")), py = json_is_true(json_object_get(b, "pseudonym"));
+	bool px = json_is_true(json_object_get(a, "pseudonym"));
+	bool py = json_is_true(json_object_get(b, "pseudonym"));
 	char pseudonym[SEAL_PSEUDONYM];
 
 	if (px == py || w->q->keys == NULL)
@@ -359,7 +361,8 @@ weigh_remembered(struct weigh *w)
 static void
 put_decided(json_t *out, const json_t *decided, bool stamp)
 {
-	static const char *const names[] = { "customer", "pseudonym", "account", "client", "port", "submitter",
+	static const char *const names[] = { "customer", "pseudonym", "account", "client", "port",
+	    "submitter",
 		"quality", "relay", "queue_id", "time", "key", "stamp", "return_path", "message_id" };
 	json_t *v;
 	size_t i;

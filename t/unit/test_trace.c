@@ -21,25 +21,29 @@
 
 #define NOW UINT64_C(1800000000000)
 #define DAY ((uint64_t)86400000)
-#define HEADER "From: Bob <Bob@acme.example>\nDate: Wed, 25 Nov 2026 12:00:00 +0000\nMessage-ID: <one@acme.example>\n"
+#define HEADER "From: Bob <Bob@acme.example>\nDate: Wed, 25 Nov 2026 12:00:00 +0000\n" \
+	"Message-ID: <one@acme.example>\n"
 
 struct fixture {
 	char dir[80], keys_file[120], other_file[120], store[120];
 	struct seal_keys *keys, *other;
 	struct trace_memory *memory;
 	struct arena *arena;
-	char acme[STAMP_VALUE], carol[STAMP_VALUE], old[STAMP_VALUE], forged[STAMP_VALUE], foreign[STAMP_VALUE];
+	char acme[STAMP_VALUE], carol[STAMP_VALUE], old[STAMP_VALUE], forged[STAMP_VALUE],
+	    foreign[STAMP_VALUE];
 	char token[STAMP_TOKEN], brief[STAMP_SHORT], brief_long[STAMP_SHORT];
 };
 
 static void
-stamp(struct fixture *f, const struct seal_keys *k, const char *customer, uint64_t time, char value[STAMP_VALUE],
+stamp(struct fixture *f, const struct seal_keys *k, const char *customer, uint64_t time,
+    char value[STAMP_VALUE],
     char brief[STAMP_SHORT])
 {
 	static const char *const from[] = { "bob@acme.example" };
 	const struct stamp_bound b = { .message_id = "<one@acme.example>",
 	    .date = "Wed, 25 Nov 2026 12:00:00 +0000", .from = from, .n_from = 1 };
-	struct stamp_content c = { .time = time, .relay = "out1", .queue_id = "4AbC", .quality = "app", .port = 4711,
+	struct stamp_content c = { .time = time, .relay = "out1", .queue_id = "4AbC", .quality = "app",
+	    .port = 4711,
 	    .login = true, .recipients = 1 };
 	struct err e;
 
@@ -60,11 +64,12 @@ static struct seal_keys *
 make_keys(const char *file, const char *id)
 {
 	char made[SEAL_KEY_ID_MAX + 1];
-	struct seal_keys *k;
+	struct seal_keys *k = NULL;
 	struct err e;
 
 	err_clear(&e);
-	if (seal_keys_new(file, id, getuid(), getgid(), made, &e) < 0 || (k = seal_keys_load(file, &e)) == NULL)
+	if (seal_keys_new(file, id, getuid(), getgid(), made, &e) < 0 || (k = seal_keys_load(file, &e)) ==
+	    NULL)
 		fail_msg("%s", e.text);
 	return k;
 }
@@ -73,7 +78,8 @@ static void
 remember(struct fixture *f, const char *id, const char *queue_id, const char *customer)
 {
 	const struct trace_memory_entry v = { .when = NOW - 1000, .message_id = id, .queue_id = queue_id,
-	    .customer = customer, .account = "bob@acme.example", .client = "192.0.2.7", .return_path = "bob@acme.example",
+	    .customer = customer, .account = "bob@acme.example", .client = "192.0.2.7", .return_path =
+	    "bob@acme.example",
 	    .action = "accept", .recipients = 1 };
 
 	trace_memory_put(f->memory, &v);
@@ -140,7 +146,8 @@ enum what { NONE, ACME, CAROL, OLD, FORGED, FOREIGN, TOKEN, BRIEF, BRIEF_LONG, J
 static const char *
 text_of(struct fixture *f, enum what w)
 {
-	const char *const texts[] = { NULL, f->acme, f->carol, f->old, f->forged, f->foreign, f->token, f->brief,
+	const char *const texts[] = { NULL, f->acme, f->carol, f->old, f->forged, f->foreign, f->token,
+	    f->brief,
 	    f->brief_long, "v=1; nonsense" };
 
 	return texts[w];
@@ -154,12 +161,17 @@ static const struct {
 	const char *verdict, *by, *customer, *doubt;	/* doubt: words of it */
 } cases[] = {
 	{ "nothing", { NONE }, { NONE }, { NONE }, NULL, NULL, NULL, false, "unknown", NULL, NULL, NULL },
-	{ "a stamp", { ACME }, { NONE }, { NONE }, NULL, NULL, HEADER, false, "traced", "stamp", "acme", NULL },
-	{ "a stamp of an unknown message", { ACME }, { NONE }, { NONE }, NULL, NULL, NULL, false, "traced", "stamp",
+	{ "a stamp", { ACME }, { NONE }, { NONE }, NULL, NULL, HEADER, false, "traced", "stamp", "acme",
+	    NULL },
+	{ "a stamp of an unknown message", { ACME }, { NONE }, { NONE }, NULL, NULL, NULL, false, "traced",
+	    "stamp",
 	    "acme", NULL },
-	{ "a token", { NONE }, { TOKEN }, { NONE }, NULL, NULL, NULL, false, "traced", "stamp", "acme", NULL },
-	{ "a short token", { NONE }, { BRIEF }, { NONE }, NULL, NULL, NULL, false, "traced", "stamp", "acme", NULL },
-	{ "all spellings of one", { ACME, BRIEF }, { TOKEN, BRIEF }, { NONE }, NULL, NULL, HEADER, false, "traced",
+	{ "a token", { NONE }, { TOKEN }, { NONE }, NULL, NULL, NULL, false, "traced", "stamp", "acme",
+	    NULL },
+	{ "a short token", { NONE }, { BRIEF }, { NONE }, NULL, NULL, NULL, false, "traced", "stamp", "acme",
+	    NULL },
+	{ "all spellings of one", { ACME, BRIEF }, { TOKEN, BRIEF }, { NONE }, NULL, NULL, HEADER, false,
+	    "traced",
 	    "stamp", "acme", NULL },
 	{ "a stamp in another message", { ACME }, { NONE }, { NONE }, NULL, NULL,
 	    "From: x@other.example\nMessage-ID: <two@other.example>\n", false, "doubtful", "stamp", "acme",
@@ -168,29 +180,41 @@ static const struct {
 	    "Message-ID: <two@other.example>\n", false, "traced", "stamp", "acme", NULL },
 	{ "an old stamp", { OLD }, { NONE }, { NONE }, NULL, NULL, HEADER, false, "doubtful", "stamp", "acme",
 	    "more than a year old" },
-	{ "two customers", { ACME }, { CAROL }, { NONE }, NULL, NULL, HEADER, false, "doubtful", "stamp", "acme",
+	{ "two customers", { ACME }, { CAROL }, { NONE }, NULL, NULL, HEADER, false, "doubtful", "stamp",
+	    "acme",
 	    "more than one customer" },
-	{ "the other one's only in the report's own header", { ACME }, { NONE }, { CAROL }, NULL, NULL, HEADER, false,
+	{ "the other one's only in the report's own header", { ACME }, { NONE }, { CAROL }, NULL, NULL,
+	    HEADER, false,
 	    "traced", "stamp", "acme", NULL },
-	{ "nothing else than that", { NONE }, { NONE }, { CAROL }, NULL, NULL, NULL, false, "unknown", NULL, NULL, NULL },
+	{ "nothing else than that", { NONE }, { NONE }, { CAROL }, NULL, NULL, NULL, false, "unknown", NULL,
+	    NULL, NULL },
 	{ "forged", { FORGED }, { NONE }, { NONE }, NULL, NULL, HEADER, false, "forged", NULL, NULL, NULL },
-	{ "forged, and a genuine one", { FORGED }, { ACME }, { NONE }, NULL, NULL, HEADER, false, "traced", "stamp",
+	{ "forged, and a genuine one", { FORGED }, { ACME }, { NONE }, NULL, NULL, HEADER, false, "traced",
+	    "stamp",
 	    "acme", NULL },
-	{ "forged, and a Message-ID that is known", { FORGED }, { NONE }, { NONE }, "one@acme.example", NULL, HEADER,
+	{ "forged, and a Message-ID that is known", { FORGED }, { NONE }, { NONE }, "one@acme.example", NULL,
+	    HEADER,
 	    false, "doubtful", "memory", "acme", "forged" },
-	{ "foreign", { FOREIGN }, { NONE }, { NONE }, NULL, NULL, HEADER, false, "foreign", NULL, NULL, NULL },
-	{ "junk", { JUNK }, { JUNK }, { NONE }, NULL, NULL, HEADER, false, "unknown", NULL, NULL, NULL },
-	{ "a Message-ID", { NONE }, { NONE }, { NONE }, "<one@acme.example>", NULL, NULL, false, "traced", "memory", "acme",
+	{ "foreign", { FOREIGN }, { NONE }, { NONE }, NULL, NULL, HEADER, false, "foreign", NULL, NULL,
 	    NULL },
-	{ "a Message-ID of two customers", { NONE }, { NONE }, { NONE }, "<shared@acme.example>", NULL, NULL, false,
+	{ "junk", { JUNK }, { JUNK }, { NONE }, NULL, NULL, HEADER, false, "unknown", NULL, NULL, NULL },
+	{ "a Message-ID", { NONE }, { NONE }, { NONE }, "<one@acme.example>", NULL, NULL, false, "traced",
+	    "memory", "acme",
+	    NULL },
+	{ "a Message-ID of two customers", { NONE }, { NONE }, { NONE }, "<shared@acme.example>", NULL, NULL,
+	    false,
 	    "doubtful", "memory", "carol", "more than one customer" },
-	{ "a queue id", { NONE }, { NONE }, { NONE }, NULL, "4DeF", NULL, false, "traced", "memory", "acme", NULL },
-	{ "a stamp and a queue id of another", { CAROL }, { NONE }, { NONE }, NULL, "4DeF", HEADER, false, "doubtful",
+	{ "a queue id", { NONE }, { NONE }, { NONE }, NULL, "4DeF", NULL, false, "traced", "memory", "acme",
+	    NULL },
+	{ "a stamp and a queue id of another", { CAROL }, { NONE }, { NONE }, NULL, "4DeF", HEADER, false,
+	    "doubtful",
 	    "stamp", "carol", "different customers" },
-	{ "a pseudonym that the memory resolves", { NONE }, { BRIEF_LONG }, { NONE }, "long@acme.example", NULL, NULL, false,
+	{ "a pseudonym that the memory resolves", { NONE }, { BRIEF_LONG }, { NONE }, "long@acme.example",
+	    NULL, NULL, false,
 	    "traced", "stamp", "a-name-of-more-than-13-bytes", NULL },
 	{ "no keys", { ACME }, { NONE }, { NONE }, NULL, NULL, HEADER, true, "unknown", NULL, NULL, NULL },
-	{ "no keys, but a memory", { ACME }, { NONE }, { NONE }, "one@acme.example", NULL, HEADER, true, "traced",
+	{ "no keys, but a memory", { ACME }, { NONE }, { NONE }, "one@acme.example", NULL, HEADER, true,
+	    "traced",
 	    "memory", "acme", NULL },
 };
 
@@ -224,17 +248,20 @@ verdicts(void **state)
 		json_t *aside = list(f, cases[i].aside, 1), *answer;
 		json_t *id = cases[i].message_id == NULL ? NULL : json_string(cases[i].message_id);
 		json_t *queue_id = cases[i].queue_id == NULL ? NULL : json_string(cases[i].queue_id);
-		const struct trace_question q = { .stamps = stamps, .tokens = tokens, .aside = aside, .message_ids = id,
+		const struct trace_question q = { .stamps = stamps, .tokens = tokens, .aside = aside,
+		    .message_ids = id,
 		    .queue_ids = queue_id, .header = cases[i].header,
 		    .header_size = cases[i].header == NULL ? 0 : strlen(cases[i].header),
-		    .keys = cases[i].no_keys ? NULL : f->keys, .memory = f->store, .now = NOW, .keep = 30 * DAY,
+		    .keys = cases[i].no_keys ? NULL : f->keys, .memory = f->store, .now = NOW, .keep =
+		    30 * DAY,
 		    .deadline = UINT64_MAX };
 		const char *doubt;
 
 		answer = trace_answer(f->arena, &q);
 		doubt = json_string_value(json_object_get(answer, "doubt"));
 		if (!same(answer, "verdict", cases[i].verdict) || !same(answer, "by", cases[i].by) ||
-		    !same(answer, "customer", cases[i].customer) || (cases[i].doubt == NULL) != (doubt == NULL) ||
+		    !same(answer, "customer", cases[i].customer) || (cases[i].doubt == NULL) != (doubt ==
+		    NULL) ||
 		    (doubt != NULL && strstr(doubt, cases[i].doubt) == NULL)) {
 			char *text = json_dumps(answer, JSON_INDENT(1));
 
