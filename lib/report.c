@@ -551,8 +551,8 @@ report_any(struct report_reader *r, const char *data, size_t n)
 	report_text(r, data, n, REPORT_IN_TEXT);
 }
 
-/* What looked like something better: a token alone passes for a field of the name "gp1", and a Message-ID alone for
- * nothing. */
+/* What looked like something better: a token alone passes for a field of the name "gp1", and a Message-ID
+ * alone for nothing. */
 static void
 read_again(struct report_reader *r, const char *data, size_t n)
 {

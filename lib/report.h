@@ -10,8 +10,8 @@
  *     for (i = 0; i < r.stamps.n; i++)
  *             open r.stamps.at[i].text ...
  *
- * Understood are: a bare header line or token, a pasted or quoted header, a whole message, ARF (RFC 5965, with the
- * original or its header only, encoded or not, parts missing), a message forwarded as an attachment
+ * Understood are: a bare header line or token, a pasted or quoted header, a whole message, ARF (RFC 5965,
+ * with the original or its header only, encoded or not, parts missing), a message forwarded as an attachment
  * (Outlook's JMRP too), X-ARF mail, XARF 3 and 4 as a file or in a mail, CFBL reports (RFC 9477).
  *
  * Candidates come best first. A spammer writes what he likes into a message that he sends, so places are not
@@ -19,8 +19,8 @@
  * say is not looked at. Then come the report's fields, its text (people paste), and last the
  * header of the report itself, which says who complains.
  *
- * Everything here reads hostile input: depth, parts, candidates and bytes decoded are bounded. No signature of
- * the report is verified. Thread safe; results live in the arena.
+ * Everything here reads hostile input: depth, parts, candidates and bytes decoded are bounded. No signature
+ * of the report is verified. Thread safe; results live in the arena.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ enum report_place {
 };
 const char *report_place_text(enum report_place p);	/* "original", "header", "fields", "text", "report" */
 
-/* What a stamp is bound to, as the header has it; to see whether a stamp belongs to the message it stands in. */
+/* What a stamp is bound to, as the header has it: does a stamp belong to the message it stands in? */
 struct report_message {
 	const char *message_id, *date;	/* NULL = not there */
 	const char *from[REPORT_FROM];
@@ -83,8 +83,8 @@ struct report {
 	const char *return_path;	/* Original-Mail-From */
 };
 
-/* Always succeeds; what cannot be read is left out. stamp_header: the name that our stamps have beside Gatepost-Trace;
- * may be NULL. */
+/* Always succeeds; what cannot be read is left out. stamp_header: the name that our stamps have beside
+ * Gatepost-Trace; may be NULL. */
 void report_read(struct arena *a, const char *data, size_t size, const char *stamp_header, struct report *to);
 
 #endif

@@ -4,8 +4,9 @@
  * report_json - reads XARF 3 and 4, and knows jansson.
  *
  * Two versions, and several texts of the older one that name the same thing differently ("SourceIp",
- * "Source": { "IP" }); so members are found by name at any depth, without case, blanks, '_' and '-', and each evidence is
- * whatever has a payload. Nothing is validated: a report that breaks the schema still names a message.
+ * "Source": { "IP" }); so members are found by name at any depth, without case, blanks, '_' and '-', and each
+ * evidence is whatever has a payload. Nothing is validated: a report that breaks the schema still names a
+ * message.
  */
 #include "lib/report_private.h"
 
@@ -67,7 +68,8 @@ member_text(const json_t *object, const char *name)
 static bool
 is_base64(const char *text, size_t n)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_\r\n";
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_\r\n";
 
 	return n >= 8 && strspn(text, digits) == n;
 }

@@ -170,15 +170,16 @@ static void
 record_make(const struct trace_memory_entry *from, struct record *r)
 {
 	struct trace_memory_entry v = *from;
-	char *to = r->texts;
 	const char *text;
 	size_t i, n;
+	char *to;
 
 	r->when = v.when;
 	r->message = id_hash(v.message_id, texts[0].most);
 	r->queue = id_hash(v.queue_id, texts[1].most);
 	r->recipients = v.recipients;
 	r->port = v.port;
+	to = r->texts;
 	for (i = 0; i < TEXTS; i++) {
 		text = *text_of(&v, i);
 		if (i < 2)
@@ -288,7 +289,8 @@ compare_numbers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The numbers of the segments there are, ascending; freed by the caller. -1 when the directory cannot be read. */
+/* The numbers of the segments there are, ascending; freed by the caller. -1 when the directory cannot be
+ * read. */
 static int
 segments_list(const char *prefix, uint64_t **to, size_t *n, struct err *e)
 {
@@ -327,8 +329,8 @@ segments_list(const char *prefix, uint64_t **to, size_t *n, struct err *e)
 /* Calls each() for each record of a segment, until it says false or a record is none. end_r: where the last
  * whole one ends; 0 when it is no segment of ours. -1 when it cannot be read. */
 static int
-segment_walk(int fd, struct segment_head *head, bool (*each)(void *cookie, const struct record *r), void *cookie,
-    uint64_t *end_r, struct err *e)
+segment_walk(int fd, struct segment_head *head, bool (*each)(void *cookie, const struct record *r),
+    void *cookie, uint64_t *end_r, struct err *e)
 {
 	char *chunk = malloc(CHUNK);
 	size_t have = 0, at, size;
@@ -565,8 +567,8 @@ write_buffer(struct trace_memory *t)
 		if (write_some(t, &at) < 0)
 			error = errno == 0 ? EIO : errno;
 	if (error != 0 && !t->failing)
-		log_printf(LOG_LEVEL_ERROR, "%s...: %s: messages are let through and not remembered", t->prefix,
-		    strerror(error));
+		log_printf(LOG_LEVEL_ERROR, "%s...: %s: messages are let through and not remembered",
+		    t->prefix, strerror(error));
 	else if (error == 0 && t->failing && t->writing.n > 0)
 		log_printf(LOG_LEVEL_NOTICE, "%s...: can be written again", t->prefix);
 	if (t->writing.n > 0)

@@ -12,14 +12,14 @@
  *     n = trace_memory_find(&question, arena, &entries, &err);
  *     trace_memory_close(&t);
  *
- * A message's thread copies one record into a buffer; a thread of ours writes the buffer to disk a few times a
- * second. When the disk does not keep up records are dropped and counted: no message ever waits. What was written
- * survives SIGKILL; the last quarter of a second does not, and a power failure takes what the kernel
+ * A message's thread copies one record into a buffer; a thread of ours writes the buffer to disk a few times
+ * a second. When the disk does not keep up records are dropped and counted: no message ever waits. What was
+ * written survives SIGKILL; the last quarter of a second does not, and a power failure takes what the kernel
  * had not written.
  *
  * On disk: FILE-trace-00000001 and so on, each a sixteenth of the size, only ever appended to; the oldest
- * goes when there is no more room, or when all in it is older than keep. It is searched from end to end, newest
- * first: a gibibyte in the kernel's cache takes half a second or so, from a slow disk longer.
+ * goes when there is no more room, or when all in it is older than keep. It is searched from end to end,
+ * newest first: a gibibyte in the kernel's cache takes half a second or so, from a slow disk longer.
  * It is this relay's own: of another relay's messages it knows nothing.
  */
 #include <stddef.h>
@@ -53,7 +53,8 @@ struct trace_memory *trace_memory_open(const char *file, const char *relay, uint
 void trace_memory_configure(struct trace_memory *t, uint64_t size, uint64_t keep);
 /* Remembers. From any thread; takes well below a microsecond. t may be NULL. */
 void trace_memory_put(struct trace_memory *t, const struct trace_memory_entry *v);
-/* Waits until all that was put before is in the files, at most ms. 1, or 0 when time ran out. t may be NULL. */
+/* Waits until all that was put before is in the files, at most ms. 1, or 0 when time ran out. t may be
+ * NULL. */
 int trace_memory_flush(struct trace_memory *t, uint64_t ms);
 /* Writes what is left and ends; *t may be NULL. */
 void trace_memory_close(struct trace_memory **t);

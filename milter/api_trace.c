@@ -81,7 +81,8 @@ when_text(struct arena *a, uint64_t ms)
 	char text[32];
 	struct tm tm;
 
-	if (ms == 0 || gmtime_r(&t, &tm) == NULL || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+	if (ms == 0 || gmtime_r(&t, &tm) == NULL ||
+	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		return "unknown time";
 	return arena_strdup(a, text);
 }
@@ -90,11 +91,12 @@ when_text(struct arena *a, uint64_t ms)
 static const char *
 reason_text(const struct api_request *r)
 {
-	const char *type = api_in_text(r, "type"), *by = api_in_text(r, "reporter"), *relay = out_text(r, "relay");
+	const char *type = api_in_text(r, "type"), *by = api_in_text(r, "reporter");
+	const char *relay = out_text(r, "relay");
 	json_int_t when = json_integer_value(json_object_get(r->out, "time"));
 
-	return arena_printf(r->arena, "complaint%s%.40s%s%s%.80s about a message of %s%s%.64s", type == NULL ? "" : " (",
-	    type == NULL ? "" : type, type == NULL ? "" : ")", by == NULL ? "" : " by ", by == NULL ? "" : by,
+	return arena_printf(r->arena, "complaint%s%.40s%s%s%.80s about a message of %s%s%.64s",
+	    type == NULL ? "" : " (", type == NULL ? "" : type, type == NULL ? "" : ")", by == NULL ? "" : " by ", by == NULL ? "" : by,
 	    when_text(r->arena, when < 0 ? 0 : (uint64_t)when), relay == NULL ? "" : " on ",
 	    relay == NULL ? "" : relay);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * ctl_trace - gatepostctl trace and complaint: reads what somebody complains about, asks who sent it, says the answer.
+ * ctl_trace - gatepostctl trace and complaint: reads what somebody complains about, asks who sent it, says
+ * the answer.
  *
  * The report is read here, in the process of the person who asks: it was written by strangers, and the
- * daemon has better things to do than parse MIME. The daemon opens the stamps, since those who ask need not be able
- * to read the keys. When no daemon answers, or a key file is named, they are opened here.
+ * daemon has better things to do than parse MIME. The daemon opens the stamps, since those who ask need not
+ * be able to read the keys. When no daemon answers, or a key file is named, they are opened here.
  */
 #include "milter/ctl.h"
 
@@ -117,7 +118,8 @@ put_items(json_t *in, const struct report *r, const struct report_list *from)
 	}
 }
 
-/* The To of a complaint may hold the token of the message complained about, and its own Message-ID names itself. */
+/* The To of a complaint may hold the token of the message complained about, and its own Message-ID names
+ * itself. */
 static void
 put_report(json_t *in, struct arena *a, const struct report *r)
 {
@@ -335,13 +337,15 @@ print_sender(struct arena *a, const json_t *j, uint64_t now)
 	if (is(j, "action", "hold"))
 		print_pair("action", "hold: it was put into the hold queue");
 	print_pair("key", text_of(a, j, "key"));
+	print_pair("stamp", text_of(a, j, "stamp"));
 }
 
 static const char *
 place_text(const json_t *j)
 {
 	static const struct { const char *place, *means; } known[] = {
-		{ "original", "in the header of the message complained about" }, { "header", "in the header" },
+		{ "original", "in the header of the message complained about" },
+		{ "header", "in the header" },
 		{ "fields", "in the report's fields" }, { "text", "in the text" },
 		{ "report", "in the header of the report itself" },
 	};
@@ -376,14 +380,16 @@ print_other(struct arena *a, const json_t *j)
 	if (is(j, "result", "forged"))
 		printf("forged: not made with our key %s, or changed since%s\n", key, says);
 	else if (is(j, "result", "foreign"))
-		printf("foreign: %s is no key of ours, or one that was removed%s\n", *key == '\0' ? "its key" : key, says);
+		printf("foreign: %s is no key of ours, or one that was removed%s\n",
+		    *key == '\0' ? "its key" : key, says);
 	else if (is(j, "result", "malformed"))
 		puts("no stamp that can be read");
 	else if (is(j, "result", "no-keys"))
-		puts("cannot be opened: no keys are configured");
+		puts("cannot be opened without keys");
 	else
-		printf("%s of %s%s\n", json_is_true(json_object_get(j, "aside")) ? "of the one who complains" :
-		    "a message", *text_of(a, j, "customer") == '\0' ? "no customer" : text_of(a, j, "customer"), says);
+		printf("%s of %s%s\n",
+		    json_is_true(json_object_get(j, "aside")) ? "of the one who complains" : "a message",
+		    *text_of(a, j, "customer") == '\0' ? "no customer" : text_of(a, j, "customer"), says);
 }
 
 static void
@@ -393,8 +399,8 @@ print_report(struct arena *a, const json_t *r)
 	const char *source = text_of(a, r, "source"), *port = text_of(a, r, "source_port");
 
 	if (*type != '\0' || *by != '\0')
-		printf("%-12s%s%s%s (%s)\n", "complaint", type, *by == '\0' ? "" : *type == '\0' ? "by " : " by ", by,
-		    text_of(a, r, "form"));
+		printf("%-12s%s%s%s (%s)\n", "complaint", type,
+		    *by == '\0' ? "" : *type == '\0' ? "by " : " by ", by, text_of(a, r, "form"));
 	if (*source != '\0')
 		printf("%-12s%s%s%s\n", "about", source, *port == '\0' ? "" : " port ", port);
 	print_pair("arrived", text_of(a, r, "arrival"));
@@ -427,10 +433,14 @@ print_verdict(struct arena *a, const json_t *j, const json_t *item)
 		puts("forged: somebody wrote a stamp of ours without the key");
 	else if (is(j, "verdict", "foreign"))
 		puts("foreign: the stamp is another system's, or its key was removed here");
+	else if (is(j, "verdict", "unknown") &&
+	    is(json_array_get(json_object_get(j, "found"), 0), "result", "no-keys"))
+		puts("not known: stamps cannot be opened here without trace.sealed.keys");
 	else if (is(j, "verdict", "unknown"))
 		puts("not ours: nothing in it leads to a message of ours");
 	if (is(j, "by", "memory"))
-		printf("%-12s%s remembers this message; its Message-ID anybody could have copied\n", "found by",
+		printf("%-12s%s, which %s remembers\n", "found by",
+		    is(item, "by", "queue-id") ? "its queue id" : "its Message-ID (that anybody can copy)",
 		    *text_of(a, item, "relay") == '\0' ? "the relay" : text_of(a, item, "relay"));
 	else if (item != NULL && *place_text(item) != '\0')
 		print_pair("found", place_text(item));
@@ -461,8 +471,8 @@ print_answer(struct arena *a, const json_t *j)
 		const json_t *r = json_array_get(list, i);
 
 		if (r != item && (item == NULL || !is(j, "by", "stamp")))
-			printf("%-12s%s %s %s, %s\n", "also", text_of(a, r, "customer"), text_of(a, r, "account"),
-			    relay_text(a, r), sent_text(a, number_of(r, "time"), now));
+			printf("%-12s%s %s %s, %s\n", "also", text_of(a, r, "customer"),
+			    text_of(a, r, "account"), relay_text(a, r), sent_text(a, number_of(r, "time"), now));
 	}
 	print_report(a, json_object_get(j, "report"));
 	if (*text_of(a, j, "incident") != '\0')
@@ -482,7 +492,8 @@ exit_code(const struct ctl_answer *answer)
 
 	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (is(answer->json, "verdict", codes[i].verdict))
-			return codes[i].code == CTL_DONE && answer->status != 200 ? CTL_REFUSED : codes[i].code;
+			return answer->status != 200 && codes[i].code == CTL_DONE ? CTL_REFUSED :
+			    codes[i].code;
 	return answer->status == 400 ? CTL_USAGE : answer->status == 403 ? CTL_DENIED : CTL_REFUSED;
 }
 
@@ -514,6 +525,7 @@ say(struct arena *a, const struct ctl_trace *q, struct ctl_answer *answer, const
 static int
 ask(struct arena *a, const struct ctl_trace *q, const struct conf *c, json_t *in, const struct report *r)
 {
+	const char *path = q->complaint ? "/complaints" : "/trace";
 	struct ctl_answer answer;
 	struct err e;
 	int code;
@@ -523,9 +535,10 @@ ask(struct arena *a, const struct ctl_trace *q, const struct conf *c, json_t *in
 		put_safe(in, a, "type", r->feedback_type);
 		put_safe(in, a, "reporter", r->reporter);
 	}
-	if (q->keys != NULL || ctl_ask(q->socket, "POST", q->complaint ? "/complaints" : "/trace", in, &answer, &e) < 0) {
+	if (q->keys != NULL || ctl_ask(q->socket, "POST", path, in, &answer, &e) < 0) {
 		if (q->complaint || (q->keys == NULL && (c == NULL || *c->trace.sealed.keys == '\0'))) {
-			complain(a, q->complaint && q->keys != NULL ? "a complaint is recorded by the daemon" : e.text);
+			complain(a, q->complaint && q->keys != NULL ?
+			    "a complaint is recorded by the daemon" : e.text);
 			return CTL_GONE;
 		}
 		if (answer_here(a, q, c, in, &answer) < 0) {
@@ -549,7 +562,8 @@ ignore(void *cookie, const struct err *e)
 static json_t *
 question(void)
 {
-	return json_pack("{s:[], s:[], s:[], s:[], s:[]}", "stamps", "tokens", "aside", "message_ids", "queue_ids");
+	return json_pack("{s:[], s:[], s:[], s:[], s:[]}", "stamps", "tokens", "aside", "message_ids",
+	    "queue_ids");
 }
 
 int

@@ -4,12 +4,13 @@
  * trace - opens what a complaint holds, looks up what cannot be opened, and weighs it.
  *
  * A seal proves that one of our relays wrote it, not that it belongs to the message it stands in: a
- * customer can copy the stamp of a message that he got from another. So a stamp is compared with the message's
- * Message-ID, Date and From, and two customers in one complaint are a doubt, which is for people to
+ * customer can copy the stamp of a message that he got from another. So a stamp is compared with the
+ * message's Message-ID, Date and From, and two customers in one complaint are a doubt, which is for people to
  * resolve. A Message-ID proves least: anybody can write it.
  */
 #include "milter/trace.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,7 @@ put_content(json_t *j, struct arena *a, const struct stamp_content *c, uint64_t 
 	if (!opened)
 		return;
 	put_number(j, "age", now > c->time ? now - c->time : 0);
+	put_text(j, a, "stamp", arena_printf(a, "%08" PRIx32, c->mark));
 	put_text(j, a, "customer", c->customer);
 	if (c->pseudonym)
 		put(j, "pseudonym", json_true());
@@ -227,7 +229,8 @@ open_one(struct weigh *w, const char *text, bool carried, bool aside)
 		if (r == STAMP_EXPIRED)
 			w->doubt = "the stamp is more than a year old, or from the future";
 		if (!same)
-			w->doubt = "the stamp was made for a message with another Message-ID, Date or From: it was "
+			w->doubt =
+			    "the stamp was made for a message with another Message-ID, Date or From: it was "
 			    "copied, or the report was edited";
 	}
 }
@@ -237,7 +240,8 @@ static bool
 same_customer(const struct weigh *w, const json_t *a, const json_t *b)
 {
 	const char *x = text_of(a, "customer"), *y = text_of(b, "customer");
-	bool px = json_is_true(json_object_get(a, "pseudonym")), py = json_is_true(json_object_get(b, "pseudonym"));
+	bool px = json_is_true(json_object_get(a, "pseudonym"));
+	bool py = json_is_true(json_object_get(b, "pseudonym"));
 	char pseudonym[SEAL_PSEUDONYM];
 
 	if (px == py || w->q->keys == NULL)
@@ -275,7 +279,7 @@ weigh_found(struct weigh *w)
 /* ---- the memory -------------------------------------------------------------------------------- */
 
 static json_t *
-remembered_json(struct arena *a, const struct trace_memory_entry *v)
+remembered_json(struct arena *a, const struct trace_memory_entry *v, const char *by)
 {
 	json_t *j = json_object();
 
@@ -292,6 +296,7 @@ remembered_json(struct arena *a, const struct trace_memory_entry *v)
 	put_text(j, a, "quality", v->quality);
 	put_text(j, a, "return_path", v->return_path);
 	put_text(j, a, "action", v->action);
+	put(j, "by", json_string(by));
 	put_number(j, "recipients", v->recipients);
 	return j;
 }
@@ -307,7 +312,8 @@ ask_memory(struct weigh *w, const char *message_id, const char *queue_id, struct
 	int n = trace_memory_find(&q, w->arena, &v, e), i;
 
 	for (i = 0; i < n && json_array_size(w->remembered) < REMEMBERED_MOST; i++)
-		json_array_append_new(w->remembered, remembered_json(w->arena, &v[i]));
+		json_array_append_new(w->remembered, remembered_json(w->arena, &v[i],
+		    message_id != NULL ? "message-id" : "queue-id"));
 	return n < 0 ? -1 : 1;
 }
 
@@ -355,8 +361,9 @@ weigh_remembered(struct weigh *w)
 static void
 put_decided(json_t *out, const json_t *decided, bool stamp)
 {
-	static const char *const names[] = { "customer", "pseudonym", "account", "client", "port", "submitter",
-		"quality", "relay", "queue_id", "time", "key", "return_path", "message_id" };
+	static const char *const names[] = { "customer", "pseudonym", "account", "client", "port",
+	    "submitter",
+		"quality", "relay", "queue_id", "time", "key", "stamp", "return_path", "message_id" };
 	json_t *v;
 	size_t i;
 

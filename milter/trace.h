@@ -25,7 +25,7 @@ struct json_t;
 
 struct trace_question {
 	/* best first; a lone text is a list of one; each may be NULL */
-	const struct json_t *stamps;	/* stamps and tokens from the header of the message complained about */
+	const struct json_t *stamps;	/* from the header of the message complained about, tokens too */
 	const struct json_t *tokens;	/* those from elsewhere in the report */
 	const struct json_t *aside;	/* those that are opened and shown, and prove nothing */
 	const struct json_t *message_ids, *queue_ids;
@@ -34,7 +34,8 @@ struct trace_question {
 	size_t header_size;
 	const struct seal_keys *keys;	/* NULL = there are none */
 	const char *memory;		/* the store's file, beside which the memory lies; NULL = none */
-	uint64_t now, keep, deadline;	/* ms; keep: how far back the memory is asked; deadline: clock_mono_us */
+	uint64_t now, keep;		/* ms; keep: how far back the memory is asked */
+	uint64_t deadline;		/* clock_mono_us */
 };
 
 /* The answer, an object:

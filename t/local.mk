@@ -13,7 +13,7 @@ UNIT = \
 	t/unit/test_redis_conn t/unit/test_redis_slot t/unit/test_report t/unit/test_seal \
 	t/unit/test_signature t/unit/test_stamp t/unit/test_store_contract t/unit/test_store_memory \
 	t/unit/test_store_redis t/unit/test_store_threads t/unit/test_str t/unit/test_table \
-	t/unit/test_table_contract t/unit/test_trace_memory t/unit/test_verdict
+	t/unit/test_table_contract t/unit/test_trace t/unit/test_trace_memory t/unit/test_verdict
 UNIT_THREADS = \
 	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
 	t/unit/test_redis_conn t/unit/test_signature t/unit/test_store_redis t/unit/test_store_threads \
@@ -136,6 +136,9 @@ t_unit_test_table_SOURCES = t/unit/test_table.c
 t_unit_test_table_contract_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_table_contract_LDADD = $(TEST_LIBS)
 t_unit_test_table_contract_SOURCES = t/unit/test_table_contract.c
+t_unit_test_trace_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_trace_LDADD = $(TEST_LIBS)
+t_unit_test_trace_SOURCES = t/unit/test_trace.c
 t_unit_test_trace_memory_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_trace_memory_LDADD = $(TEST_LIBS)
 t_unit_test_trace_memory_SOURCES = t/unit/test_trace_memory.c

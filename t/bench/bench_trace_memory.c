@@ -87,7 +87,8 @@ put(struct trace_memory *t, unsigned threads, unsigned long n, unsigned long fro
 	trace_memory_numbers(t, &before);
 	cpu = cpu_us();
 	for (i = 0; i < threads; i++) {
-		l[i] = (struct load){ .t = t, .n = n / threads, .from = from + n / threads * i, .paced_us = paced_us };
+		l[i] = (struct load){ .t = t, .n = n / threads, .from = from + n / threads * i, .paced_us =
+		    paced_us };
 		if (pthread_create(&id[i], NULL, run, &l[i]) != 0)
 			abort();
 	}
@@ -99,7 +100,8 @@ put(struct trace_memory *t, unsigned threads, unsigned long n, unsigned long fro
 	cpu = cpu_us() - cpu;
 	trace_memory_numbers(t, &after);
 	printf("put       %2u threads %8lu messages%s: %6.3f us each on their thread; %6.3f us CPU each in all; "
-	    "%" PRIu64 " dropped\n", threads, n, paced_us > 0 ? ", paced" : "", (double)spent / 1000 / (double)n,
+	    "%" PRIu64 " dropped\n", threads, n, paced_us > 0 ? ", paced" : "",
+	    (double)spent / 1000 / (double)n,
 	    (double)cpu / (double)n, after.dropped - before.dropped);
 }
 
@@ -114,7 +116,8 @@ ask(const char *file, const char *id, const char *what)
 	struct err e;
 	int n = trace_memory_find(&q, a, &found, &e);
 
-	printf("find      %-12s %d found in %.1f ms\n", what, n, (double)(now_ns(CLOCK_MONOTONIC) - began) / 1e6);
+	printf("find      %-12s %d found in %.1f ms\n", what, n,
+	    (double)(now_ns(CLOCK_MONOTONIC) - began) / 1e6);
 	arena_free(&a);
 }
 

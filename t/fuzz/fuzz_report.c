@@ -4,8 +4,8 @@
  * fuzz_report - complaints: any bytes, and what must hold of what is found in them.
  *
  * Lists are within their bounds and in the order of places, no candidate is empty or longer than it may
- * be, tokens hold nothing that an address could not, Message-IDs no blanks, and a report in which something was
- * found is of some kind.
+ * be, tokens hold nothing that an address could not, Message-IDs no blanks, and a report in which something
+ * was found is of some kind.
  */
 #include <stddef.h>
 #include <stdint.h>

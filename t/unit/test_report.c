@@ -69,7 +69,8 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	    " id=original:orig@acme.example id=report:outer@mbox.example type=abuse source=192.0.2.7 port=4711"
 	    " arrival=Wed, 25 Nov 2026 12:00:01 +0000 reporter=Desk <fbl@mbox.example>"
 	    " path=<bob@acme.example>" },
-	{ "ARF with a header only", OUTER "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n"
+	{ "ARF with a header only", OUTER
+	    "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n"
 	    "--b\nContent-Type: message/feedback-report\n\nFeedback-Type: fraud\n"
 	    "--b\nContent-Type: text/rfc822-headers\n\n" STAMP "\nMessage-ID: <h@acme.example>\n\n--b--\n",
 	    "arf stamp=original:v=1; k=2026a; c=AAAA id=original:h@acme.example id=report:outer@mbox.example"
@@ -87,9 +88,11 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	    " reporter=Desk <fbl@mbox.example>" },
 	{ "ARF redacted to a token and a Message-ID", OUTER "Content-Type: multipart/report; boundary=b\n\n"
 	    "--b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\n"
-	    "--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <red@acme.example>\nCFBL-Feedback-ID: " TOKEN "\n"
+	    "--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <red@acme.example>\nCFBL-Feedback-ID: "
+	    TOKEN "\n"
 	    "--b--\n",
-	    "arf token=original:" TOKEN " id=original:red@acme.example id=report:outer@mbox.example type=abuse"
+	    "arf token=original:" TOKEN
+	    " id=original:red@acme.example id=report:outer@mbox.example type=abuse"
 	    " reporter=Desk <fbl@mbox.example>" },
 	{ "what the spammer attached is not looked at", OUTER "Content-Type: multipart/report; boundary=b\n\n"
 	    "--b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\n"
@@ -99,10 +102,13 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	    "arf stamp=original:v=1; k=2026a; c=AAAA id=report:outer@mbox.example type=abuse"
 	    " reporter=Desk <fbl@mbox.example>" },
 	{ "our stamp on the report itself comes last", "Gatepost-Trace: v=1; c=REPORTER\n" OUTER
-	    "Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n" ORIGINAL "--b--\n",
+	    "Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n" ORIGINAL
+	    "--b--\n",
 	    "forward stamp=original:v=1; k=2026a; c=AAAA BBBB; b=CC stamp=report:v=1; c=REPORTER token=original:"
-	    TOKEN " id=original:orig@acme.example id=report:outer@mbox.example reporter=Desk <fbl@mbox.example>" },
-	{ "a report that a colleague forwarded", "From: desk@host.example\nContent-Type: multipart/mixed; boundary=a\n\n"
+	    TOKEN
+	    " id=original:orig@acme.example id=report:outer@mbox.example reporter=Desk <fbl@mbox.example>" },
+	{ "a report that a colleague forwarded",
+	    "From: desk@host.example\nContent-Type: multipart/mixed; boundary=a\n\n"
 	    "--a\nContent-Type: text/plain\n\nsee below\n--a\nContent-Type: message/rfc822\n\n"
 	    OUTER "Content-Type: multipart/report; boundary=b\n\n"
 	    "--b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\n"
@@ -131,9 +137,11 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	    " id=text:orig@acme.example reporter=staff@mbox.example" },
 	{ "a person forwards in line", "From: x@dest.example\nMessage-ID: <fwd@dest.example>\n"
 	    "Content-Transfer-Encoding: quoted-printable\n\n"
-	    "Stop this!\n\n-------- Forwarded --------\nMessage-ID: =\n<in@acme.example>\n> *" "Gatepost-Trace:* v=3D1; k=3D2026a;=\n"
+	    "Stop this!\n\n-------- Forwarded --------\nMessage-ID: =\n<in@acme.example>\n> *"
+	    "Gatepost-Trace:* v=3D1; k=3D2026a;=\n"
 	    " c=3DAAAA\n> BBBB\n>\n> Buy\n",
-	    "message stamp=text:v=1; k=2026a; c=AAAA BBBB id=header:fwd@dest.example id=text:in@acme.example" },
+	    "message stamp=text:v=1; k=2026a; c=AAAA BBBB id=header:fwd@dest.example id=text:in@acme.example"
+	    },
 	{ "a person forwards in HTML", "From: x@dest.example\nContent-Type: text/html\n\n"
 	    "<div><p>Gatepost-Trace: v=1; k=a;<br>&nbsp;c=<b>X</b>YZ</p><p>Message-ID: &lt;h@acme.example&gt;</p></div>\n",
 	    "message stamp=text:v=1; k=a; c=XYZ id=text:h@acme.example" },
@@ -149,14 +157,17 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	    "\"reporter\":{\"org\":\"Mbox\",\"contact\":\"a@mbox.example\",\"domain\":\"mbox.example\"},"
 	    "\"source_identifier\":\"192.0.2.7\",\"source_port\":4711,\"category\":\"messaging\",\"type\":\"spam\","
 	    "\"smtp_from\":\"bob@acme.example\",\"message_id\":\"<x4@acme.example>\","
-	    "\"evidence\":[{\"content_type\":\"message/rfc822\",\"description\":\"the mail\",\"payload\":\"" BASE64_LINE
+	    "\"evidence\":[{\"content_type\":\"message/rfc822\",\"description\":\"the mail\",\"payload\":\""
+	    BASE64_LINE
 	    "\"}]}",
 	    "xarf4 stamp=original:v=1; k=2026a; c=B64 id=original:b64@acme.example id=fields:x4@acme.example"
 	    " type=messaging/spam source=192.0.2.7 port=4711 arrival=2026-11-25T12:00:00Z reporter=Mbox"
 	    " path=bob@acme.example" },
-	{ "XARF 4 that names a Message-ID only", "{\"xarf_version\":\"4.1.0\",\"message_id\":\"m@acme.example\"}",
+	{ "XARF 4 that names a Message-ID only",
+	    "{\"xarf_version\":\"4.1.0\",\"message_id\":\"m@acme.example\"}",
 	    "xarf4 id=fields:m@acme.example" },
-	{ "XARF 3 in a mail", OUTER "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nHello\n"
+	{ "XARF 3 in a mail", OUTER
+	    "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nHello\n"
 	    "--b\nContent-Type: application/json; name=xarf.json\nContent-Transfer-Encoding: quoted-printable\n\n"
 	    "{\"Version\":\"3\",\"ReporterInfo\":{\"ReporterOrg\":\"Mbox\"},\"Disclosure\":true,\"Report\":{=\n"
 	    "\"ReportClass\":\"Messaging\",\"ReportType\":\"Spam\",\"Date\":\"2026-11-25T12:00:00Z\","
@@ -164,15 +175,19 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	    "\"Attachment\":[{\"ContentType\":\"message/rfc822\",\"Data\":\"" BASE64_LINE "\"}]}}\n--b--\n",
 	    "xarf3 stamp=original:v=1; k=2026a; c=B64 id=original:b64@acme.example id=report:outer@mbox.example"
 	    " type=Spam source=192.0.2.7 port=4711 arrival=2026-11-25T12:00:00Z reporter=Mbox" },
-	{ "XARF 3 with samples as plain text", "{\"Version\":\"2\",\"ReporterInfo\":{},\"Report\":{\"SourceIp\":\"192.0.2.7\","
+	{ "XARF 3 with samples as plain text",
+	    "{\"Version\":\"2\",\"ReporterInfo\":{},\"Report\":{\"SourceIp\":\"192.0.2.7\","
 	    "\"Samples\":[{\"ContentType\":\"text/rfc822-headers\",\"Base64Encoded\":false,\"Payload\":\"Subject: x\\n" STAMP
 	    "\\n b=CC\\n\"}]}}",
 	    "xarf3 stamp=original:v=1; k=2026a; c=AAAA b=CC source=192.0.2.7" },
-	{ "JSON of somebody's own making", "{\"headers\":\"Subject: x\\n" STAMP "\\n\",\"MessageId\":\"j@acme.example\"}",
+	{ "JSON of somebody's own making",
+	    "{\"headers\":\"Subject: x\\n" STAMP "\\n\",\"MessageId\":\"j@acme.example\"}",
 	    "text stamp=fields:v=1; k=2026a; c=AAAA id=fields:j@acme.example" },
 	{ "no JSON", "{ this is not }\n" STAMP "\n", "text stamp=text:v=1; k=2026a; c=AAAA" },
-	{ "the same stamp twice counts once, at its best place", OUTER "Content-Type: multipart/mixed; boundary=b\n\n"
-	    "--b\nContent-Type: text/plain\n\n" STAMP "\n\n--b\nContent-Type: message/rfc822\n\n" STAMP "\n\nx\n--b--\n",
+	{ "the same stamp twice counts once, at its best place",
+	    OUTER "Content-Type: multipart/mixed; boundary=b\n\n"
+	    "--b\nContent-Type: text/plain\n\n" STAMP "\n\n--b\nContent-Type: message/rfc822\n\n" STAMP
+	    "\n\nx\n--b--\n",
 	    "forward stamp=original:v=1; k=2026a; c=AAAA id=report:outer@mbox.example"
 	    " reporter=Desk <fbl@mbox.example>" },
 };
@@ -217,7 +232,8 @@ read_cases(void **state)
 		show(&s, "reporter", r.reporter);
 		show(&s, "path", r.return_path);
 		if (strcmp(space, cases[i].found) != 0) {
-			print_error("%s\n  found    %s\n  expected %s\n", cases[i].name, space, cases[i].found);
+			print_error("%s\n  found    %s\n  expected %s\n", cases[i].name, space,
+			    cases[i].found);
 			bad++;
 		}
 		arena_free(&a);
@@ -240,7 +256,8 @@ many(const char *before, const char *text, size_t n, const char *after, struct r
 	memcpy(at, after, strlen(after));
 	report_read(a, data, size, NULL, r);
 	free(data);
-	assert_true(r->stamps.n <= REPORT_ITEMS && r->tokens.n <= REPORT_ITEMS && r->message_ids.n <= REPORT_ITEMS);
+	assert_true(r->stamps.n <= REPORT_ITEMS && r->tokens.n <= REPORT_ITEMS && r->message_ids.n <=
+	    REPORT_ITEMS);
 }
 
 static void
@@ -248,9 +265,11 @@ bounds_hold(void **state)
 {
 	static const struct { const char *name, *before, *text; size_t n; const char *after; } worst[] = {
 		{ "nested messages", "", "Content-Type: message/rfc822\n\n", 100000, "" },
-		{ "nested reports", "", "Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n",
+		{ "nested reports", "",
+		    "Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n",
 		    20000, "" },
-		{ "parts", "Content-Type: multipart/mixed; boundary=b\n\n", "--b\n\nMessage-ID: <a@b>\n", 50000, "" },
+		{ "parts", "Content-Type: multipart/mixed; boundary=b\n\n", "--b\n\nMessage-ID: <a@b>\n",
+		    50000, "" },
 		{ "stamps", "", "Gatepost-Trace: v=1;\n", 100000, "" },
 		{ "an endless fold", "Gatepost-Trace: v=1;\n", " x\n", 50000, "" },
 		{ "an endless line", "Gatepost-Trace: v=1;", "x", 500000, "" },

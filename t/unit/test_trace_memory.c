@@ -339,7 +339,8 @@ static void
 a_question_has_its_bounds(void **state)
 {
 	struct fixture *f = *state;
-	struct trace_memory_question q = { .file = f->file, .message_id = "a@acme.example", .since = 6, .most = 5,
+	struct trace_memory_question q = { .file = f->file, .message_id = "a@acme.example", .since = 6,
+	    .most = 5,
 	    .deadline = UINT64_MAX };
 	struct err e;
 	unsigned i;
