@@ -7,13 +7,14 @@
 TEST_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 TEST_LIBS = milter/libapi.a milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 UNIT = \
-	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_check_mailer t/unit/test_conf \
-	t/unit/test_date t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
-	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_redis_cluster \
-	t/unit/test_redis_conn t/unit/test_redis_slot t/unit/test_report t/unit/test_seal \
-	t/unit/test_signature t/unit/test_stamp t/unit/test_store_contract t/unit/test_store_memory \
-	t/unit/test_store_redis t/unit/test_store_threads t/unit/test_str t/unit/test_table \
-	t/unit/test_table_contract t/unit/test_trace t/unit/test_trace_memory t/unit/test_verdict
+	t/unit/test_alert t/unit/test_ancestry t/unit/test_api t/unit/test_arena t/unit/test_check_mailer \
+	t/unit/test_conf t/unit/test_date t/unit/test_facts t/unit/test_limit t/unit/test_limit_key \
+	t/unit/test_listen t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net \
+	t/unit/test_redis_cluster t/unit/test_redis_conn t/unit/test_redis_slot t/unit/test_report \
+	t/unit/test_seal t/unit/test_sendmail t/unit/test_signature t/unit/test_stamp \
+	t/unit/test_store_contract t/unit/test_store_memory t/unit/test_store_redis \
+	t/unit/test_store_threads t/unit/test_str t/unit/test_table t/unit/test_table_contract \
+	t/unit/test_ticket t/unit/test_trace t/unit/test_trace_memory t/unit/test_verdict
 UNIT_THREADS = \
 	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
 	t/unit/test_redis_conn t/unit/test_signature t/unit/test_store_redis t/unit/test_store_threads \
@@ -55,6 +56,9 @@ bench: all $(TOOLS)
 t_unit_test_alert_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_alert_LDADD = $(TEST_LIBS)
 t_unit_test_alert_SOURCES = t/unit/test_alert.c t/unit/clock_fake.c t/unit/clock_fake.h
+t_unit_test_ancestry_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_ancestry_LDADD = $(TEST_LIBS)
+t_unit_test_ancestry_SOURCES = t/unit/test_ancestry.c
 t_unit_test_api_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_api_LDADD = $(TEST_LIBS)
 t_unit_test_api_SOURCES = t/unit/test_api.c
@@ -109,6 +113,10 @@ t_unit_test_redis_slot_SOURCES = t/unit/test_redis_slot.c
 t_unit_test_seal_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_seal_LDADD = $(TEST_LIBS)
 t_unit_test_seal_SOURCES = t/unit/test_seal.c
+t_unit_test_sendmail_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_sendmail_LDADD = $(TEST_LIBS)
+t_unit_test_sendmail_SOURCES = \
+	t/unit/test_sendmail.c milter/sendmail_conf.c milter/sendmail_message.c milter/sendmail_options.c
 t_unit_test_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_signature_LDADD = $(TEST_LIBS)
 t_unit_test_signature_SOURCES = t/unit/test_signature.c
@@ -136,6 +144,9 @@ t_unit_test_table_SOURCES = t/unit/test_table.c
 t_unit_test_table_contract_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_table_contract_LDADD = $(TEST_LIBS)
 t_unit_test_table_contract_SOURCES = t/unit/test_table_contract.c
+t_unit_test_ticket_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_ticket_LDADD = $(TEST_LIBS)
+t_unit_test_ticket_SOURCES = t/unit/test_ticket.c
 t_unit_test_trace_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_trace_LDADD = $(TEST_LIBS)
 t_unit_test_trace_SOURCES = t/unit/test_trace.c
