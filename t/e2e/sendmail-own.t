@@ -80,7 +80,7 @@ above() {
 }
 check "above this hop's Received" above
 check 'what was between is still there' delivered forged '^X-Other: kept' 40
-check 'the desk is told' log_has 'alert kind=trace\.forged .*reason="40 copies of X-Customer-ID'
+check 'the desk is told' log_has 'alert kind=trace\.copied .*reason="X-Customer-ID came with the message, the first of 40'
 
 deliver bob@acme.example '' first 'From: bob@acme.example'
 check 'the first under a limit that holds is delivered' delivered first
