@@ -139,6 +139,20 @@ sendmail_make() {
 	done
 }
 
+# sendmail_filter FILTER-PORT BACK-PORT: lines of sendmail.mc. What comes in by the first port goes through a content filter
+# and comes back by that port. Looked for only while the client is there: a queue run would send it straight on.
+sendmail_filter() {
+	cat <<-END
+	DAEMON_OPTIONS(\`Name=back, Family=inet, Addr=127.0.0.1, Port=$2')
+	MAILER_DEFINITIONS
+	Mfilter, P=[IPC], F=mDFMuXa8k, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\r\\n, L=990, T=DNS/RFC822/SMTP, A=TCP \$h $1
+	LOCAL_RULE_0
+	R\$* < @ \$* > \$*	\$: \$&{daemon_name} \$| \$1 < @ \$2 > \$3
+	RMTA \$| \$* < @ \$* > \$*	\$#filter \$@ [127.0.0.1] \$: \$1 < @ \$2 > \$3
+	R\$* \$| \$*	\$: \$2
+	END
+}
+
 sendmail_user() {
 	printf '%s\n' "$3" | saslpasswd2 -p -c -f "$1/etc/sasl/sasldb2" -u "${2#*@}" "${2%@*}" || return 1
 	chown "$s_owner" "$1/etc/sasl/sasldb2"

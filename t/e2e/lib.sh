@@ -8,7 +8,7 @@
 #     	limits = ( ... );
 #     END
 #     daemon_start
-#     e2e_mta <<-'END'                     more lines of main.cf; standard input may be empty, and Sendmail ignores it
+#     e2e_mta <<-'END'                     more lines of main.cf (or of sendmail.mc); standard input may be empty
 #     END
 #     dialogue <<-'END'                    a session (t/e2e/smtp); "said" looks at it
 #     	AUTH bob@acme.example secret
@@ -121,12 +121,15 @@ e2e_starts() {
 	[ "$t_failed" -eq "$e2e_failed" ] || t_done
 }
 
-# As contrib/sendmail/gatepost.mc says, unless $filter has other words. Called again, it begins anew.
+# As contrib/sendmail/gatepost.mc says, unless $filter_options has other words. Called again, it begins anew.
 e2e_sendmail() {
 	sendmail_stop "$P"
 	port=$("$smtp" --port)
-	sed -n "/^INPUT_MAIL_FILTER/{ s|/run/gatepost/milter\.sock|$SOCKET|; s|, F=[^']*|${filter-&}|p; }" \
-	    "$srcdir/contrib/sendmail/gatepost.mc" | sendmail_make "$P" "$port"
+	{
+		sed -n "/^INPUT_MAIL_FILTER/{ s|/run/gatepost/milter\.sock|$SOCKET|; s|, F=[^']*|${filter_options-&}|p; }" \
+		    "$srcdir/contrib/sendmail/gatepost.mc"
+		cat
+	} | sendmail_make "$P" "$port"
 	e2e_users
 	e2e_starts Sendmail
 }

@@ -19,11 +19,11 @@ limits = (
 );
 END
 daemon_start
-e2e_mta <<END
-milter_header_checks = regexp:$srcdir/contrib/postfix/gatepost_slow
-END
+slow_lane=
+[ "$mta" = sendmail ] || slow_lane="milter_header_checks = regexp:$srcdir/contrib/postfix/gatepost_slow"
+e2e_mta <<<"$slow_lane"
 if [ "$mta" = postfix ]; then
-cat >>"$P/etc/master.cf" <<'END'
+	cat >>"$P/etc/master.cf" <<'END'
 slow      unix  -  n  n  -  1  virtual
   -o syslog_name=postfix/slow
 END

@@ -46,13 +46,17 @@ check 'with its file in order it is content' "$GATEPOST" -t -c "$T/gatepost.conf
 daemon_start
 
 { read -r filter; read -r back; } <<<"$("$smtp" --port 2)"
-e2e_postfix <<END
+if [ "$mta" = postfix ]; then
+	e2e_postfix <<END
 content_filter = smtp:[127.0.0.1]:$filter
 non_smtpd_milters = unix:$SOCKET
 receive_override_options = no_address_mappings
 END
-postfix_service "$P" "$back" -o content_filter= -o receive_override_options=
-check 'Postfix takes the second port' postfix_reload "$P"
+	postfix_service "$P" "$back" -o content_filter= -o receive_override_options=
+	check 'Postfix takes the second port' postfix_reload "$P"
+else
+	e2e_sendmail <<<"$(sendmail_filter "$filter" "$back")"
+fi
 "$srcdir/t/e2e/filter" "$filter" "$back" &
 t_pids="$t_pids $!"
 "$smtp" --wait "$filter" 10 && "$smtp" --wait "$back" 10
