@@ -673,7 +673,7 @@ enum stamp_result
 stamp_open(const struct seal_keys *k, const char *text, uint64_t now, uint64_t fresh,
     struct stamp_content *to)
 {
-	char squeezed[SQUEEZED], *p;
+	char squeezed[SQUEEZED] = "", *p;
 	enum stamp_result r = STAMP_MALFORMED;
 	struct fields f;
 

@@ -96,8 +96,8 @@ reason_text(const struct api_request *r)
 	json_int_t when = json_integer_value(json_object_get(r->out, "time"));
 
 	return arena_printf(r->arena, "complaint%s%.40s%s%s%.80s about a message of %s%s%.64s",
-	    type == NULL ? "" : " (", type == NULL ? "" : type, type == NULL ? "" : ")", by == NULL ? "" :
-	    " by ", by == NULL ? "" : by,
+	    type == NULL ? "" : " (", type == NULL ? "" : type, type == NULL ? "" : ")", 
+	    by == NULL ? "" : " by ", by == NULL ? "" : by,
 	    when_text(r->arena, when < 0 ? 0 : (uint64_t)when), relay == NULL ? "" : " on ",
 	    relay == NULL ? "" : relay);
 }

@@ -472,8 +472,8 @@ print_answer(struct arena *a, const json_t *j)
 
 		if (r != item && (item == NULL || !is(j, "by", "stamp")))
 			printf("%-12s%s %s %s, %s\n", "also", text_of(a, r, "customer"),
-			    text_of(a, r, "account"), relay_text(a, r), sent_text(a, number_of(r, "time"),
-			    now));
+			    text_of(a, r, "account"), relay_text(a, r),
+			    sent_text(a, number_of(r, "time"), now));
 	}
 	print_report(a, json_object_get(j, "report"));
 	if (*text_of(a, j, "incident") != '\0')
