@@ -408,20 +408,25 @@ print_report(struct arena *a, const json_t *r)
 		print_pair("note", "the report is larger than what is read of one");
 }
 
+/* What decided: the same time, and the same queue id unless a brief stamp got that from the memory. */
 static const json_t *
 decided(const json_t *j)
 {
-	const json_t *list = json_object_get(j, is(j, "by", "stamp") ? "found" : "remembered");
+	const json_t *list = json_object_get(j, is(j, "by", "stamp") ? "found" : "remembered"), *near = NULL;
 	size_t i;
 
 	for (i = 0; i < json_array_size(list); i++) {
 		const json_t *item = json_array_get(list, i);
 
-		if (json_equal(json_object_get(item, "time"), json_object_get(j, "time")) &&
-		    (is(item, "result", "opened") || is(item, "result", "expired") || is(j, "by", "memory")))
+		if (!json_equal(json_object_get(item, "time"), json_object_get(j, "time")) ||
+		    !(is(item, "result", "opened") || is(item, "result", "expired") || is(j, "by", "memory")))
+			continue;
+		if (json_equal(json_object_get(item, "queue_id"), json_object_get(j, "queue_id")))
 			return item;
+		if (near == NULL)
+			near = item;
 	}
-	return NULL;
+	return near;
 }
 
 static void
