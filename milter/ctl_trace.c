@@ -482,7 +482,8 @@ print_answer(struct arena *a, const json_t *j)
 	}
 	print_report(a, json_object_get(j, "report"));
 	if (*text_of(a, j, "incident") != '\0')
-		printf("%-12s%s of %s\n", "incident", text_of(a, j, "incident"), text_of(a, j, "subject"));
+		printf("%-12s%s of %s%s\n", "incident", text_of(a, j, "incident"), text_of(a, j, "subject"),
+		    json_is_true(json_object_get(j, "repeated")) ? " (this complaint is there already)" : "");
 }
 
 /* ---- all together --------------------------------------------------------------------------------- */
