@@ -194,6 +194,13 @@ put_places(json_t *answer, const struct report *r)
 
 /* ---- without a daemon --------------------------------------------------------------------------- */
 
+/* True when the configuration names keys or a memory. */
+static bool
+can_answer(const struct conf *c)
+{
+	return c != NULL && (*c->trace.sealed.keys != '\0' || c->trace.memory.size > 0);
+}
+
 /* An answer as the daemon's, made here. -1 after saying why not. */
 static int
 answer_here(struct arena *a, const struct ctl_trace *q, const struct conf *c, const json_t *in,
@@ -543,7 +550,7 @@ ask(struct arena *a, const struct ctl_trace *q, const struct conf *c, json_t *in
 		put_safe(in, a, "reporter", r->reporter);
 	}
 	if (q->keys != NULL || ctl_ask(q->socket, "POST", path, in, &answer, &e) < 0) {
-		if (q->complaint || (q->keys == NULL && (c == NULL || *c->trace.sealed.keys == '\0'))) {
+		if (q->complaint || (q->keys == NULL && !can_answer(c))) {
 			complain(a, q->complaint && q->keys != NULL ?
 			    "a complaint is recorded by the daemon" : e.text);
 			return CTL_GONE;
