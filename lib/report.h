@@ -51,7 +51,8 @@ enum report_place {
 	REPORT_IN_TEXT,
 	REPORT_IN_OUTER		/* header of the report itself */
 };
-const char *report_place_text(enum report_place p);	/* "original", "header", "fields", "text", "report" */
+/* "original", "header", "fields", "text", "report" */
+const char *report_place_text(enum report_place p);
 
 /* What a stamp is bound to, as the header has it: does a stamp belong to the message it stands in? */
 struct report_message {
@@ -69,7 +70,7 @@ struct report_list { size_t n; struct report_item at[REPORT_ITEMS]; };
 struct report {
 	enum report_kind kind;
 	struct report_list stamps;	/* values of Gatepost-Trace, unfolded */
-	struct report_list tokens;	/* as stamp_find() finds them: a word, or an address that holds one */
+	struct report_list tokens;	/* as stamp_find() finds them: words, or addresses that hold one */
 	struct report_list message_ids;	/* without <> */
 	struct report_message messages[REPORT_MESSAGES];
 	size_t n_messages;

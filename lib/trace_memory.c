@@ -468,6 +468,18 @@ segments_tidy(struct trace_memory *t, uint64_t want)
 	atomic_store(&t->bytes, segments_bytes(t));
 }
 
+/* Somebody removed the file that is being written: what would go there could never be found. */
+static void
+segment_check(struct trace_memory *t)
+{
+	struct stat st;
+
+	if (t->fd < 0 || fstat(t->fd, &st) < 0 || st.st_nlink > 0)
+		return;
+	(void)close(t->fd);
+	t->fd = -1;
+}
+
 static int
 write_all(int fd, const char *data, size_t n)
 {
@@ -618,8 +630,10 @@ one_round(struct trace_memory *t)
 	(void)pthread_mutex_unlock(&t->lock);
 	write_buffer(t);
 	if (clock_mono_us() - t->tidied > (uint64_t)TIDY_MS * 1000 ||
-	    (atomic_load(&t->size) == 0 && t->n_segments > 0))
+	    (atomic_load(&t->size) == 0 && t->n_segments > 0)) {
+		segment_check(t);
 		segments_tidy(t, 0);
+	}
 	(void)pthread_mutex_lock(&t->lock);
 	if (t->flush_done != asked) {
 		t->flush_done = asked;

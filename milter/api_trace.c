@@ -9,6 +9,8 @@
  */
 #include "milter/api_private.h"
 
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -22,6 +24,9 @@
 
 #include "lib/banned.h"
 
+#define KNOWN_SPACE "complaints"	/* in store_keep */
+#define KNOWN_MS (UINT64_C(30) * 86400000)
+#define KNOWN_MOST 10000u
 #define FLUSH_MS 1000u	/* so that the message of a moment ago is found too */
 
 /* The answer in r->out. 0, or the status of a refusal. */
@@ -96,10 +101,84 @@ reason_text(const struct api_request *r)
 	json_int_t when = json_integer_value(json_object_get(r->out, "time"));
 
 	return arena_printf(r->arena, "complaint%s%.40s%s%s%.80s about a message of %s%s%.64s",
-	    type == NULL ? "" : " (", type == NULL ? "" : type, type == NULL ? "" : ")", by == NULL ? "" : " by ", by == NULL ? "" : by,
+	    type == NULL ? "" : " (", type == NULL ? "" : type, type == NULL ? "" : ")", 
+	    by == NULL ? "" : " by ", by == NULL ? "" : by,
 	    when_text(r->arena, when < 0 ? 0 : (uint64_t)when), relay == NULL ? "" : " on ",
 	    relay == NULL ? "" : relay);
 }
+
+/* ---- the same complaint again ---------------------------------------------------------------------- */
+
+/* Known complaints, for as long as they can be repeated by mistake or malice: name -> "TIME INCIDENT". */
+struct known {
+	struct api_request *r;
+	const char *name;		/* looked for */
+	const char *incident;		/* found under it */
+	const char *oldest;
+	uint64_t oldest_time;
+	size_t n;
+};
+
+/* One message and one reporter. NULL when the message has no name of its own. */
+static const char *
+complaint_name(const struct api_request *r)
+{
+	const char *by = api_in_text(r, "reporter"), *relay = out_text(r, "relay");
+	const char *queue_id = out_text(r, "queue_id"), *stamp = out_text(r, "stamp");
+
+	if (queue_id == NULL)
+		queue_id = stamp;
+	return queue_id == NULL ? NULL : arena_printf(r->arena, "%.64s %.64s %" JSON_INTEGER_FORMAT " %.80s",
+	    relay == NULL ? "" : relay, queue_id, json_integer_value(json_object_get(r->out, "time")),
+	    by == NULL ? "" : by);
+}
+
+static void
+look_at_known(void *cookie, const char *name, const char *value)
+{
+	struct known *k = cookie;
+	char *rest;
+	uint64_t when = strtoull(value, &rest, 10);
+	struct err e;
+
+	if (when + KNOWN_MS < k->r->now) {
+		(void)store_keep(k->r->store, KNOWN_SPACE, name, NULL, &e);
+		return;
+	}
+	k->n++;
+	if (strcmp(name, k->name) == 0)
+		k->incident = arena_strdup(k->r->arena, *rest == ' ' ? rest + 1 : rest);
+	if (k->oldest == NULL || when < k->oldest_time) {
+		k->oldest = arena_strdup(k->r->arena, name);
+		k->oldest_time = when;
+	}
+}
+
+/* The incident that the same complaint went to before, or NULL. */
+static const char *
+known_incident(struct api_request *r, const char *name)
+{
+	struct known k = { .r = r, .name = name };
+	struct err e;
+
+	if (name == NULL || store_kept(r->store, KNOWN_SPACE, look_at_known, &k, &e) < 0)
+		return NULL;
+	if (k.n >= KNOWN_MOST)
+		(void)store_keep(r->store, KNOWN_SPACE, k.oldest, NULL, &e);
+	return k.incident;
+}
+
+static void
+keep_known(struct api_request *r, const char *name, const char *incident)
+{
+	struct err e;
+
+	if (name != NULL)
+		(void)store_keep(r->store, KNOWN_SPACE, name,
+		    arena_printf(r->arena, "%" PRIu64 " %s", r->now, incident), &e);
+}
+
+/* ---- telling ----------------------------------------------------------------------------------------- */
 
 static void
 tell(struct api_request *r, const char *subject, const char *reason)
@@ -110,9 +189,16 @@ tell(struct api_request *r, const char *subject, const char *reason)
 	    .sender = out_text(r, "return_path"), .queue_id = out_text(r, "queue_id"),
 	    .message_id = out_text(r, "message_id"),
 	    .reason = reason };
+	const char *name = complaint_name(r), *before = known_incident(r, name);
 	char id[ALERT_ID], space[900];
 	struct str s = STR_IN(space);
 
+	api_put(r->out, "subject", api_json_text(r->arena, subject));
+	if (before != NULL) {
+		api_put(r->out, "incident", api_json_text(r->arena, before));
+		api_put(r->out, "repeated", json_true());
+		return;
+	}
 	alert_incident(r->alerts, v.kind, NULL, subject, id);
 	alert_post(r->alerts, subject, &v);
 	str_cat(&s, "api did=complaint");
@@ -122,7 +208,7 @@ tell(struct api_request *r, const char *subject, const char *reason)
 	str_kv(&s, "reason", reason);
 	log_line(LOG_LEVEL_NOTICE, s.data);
 	api_put(r->out, "incident", json_string(id));
-	api_put(r->out, "subject", api_json_text(r->arena, subject));
+	keep_known(r, name, id);
 }
 
 unsigned

@@ -194,6 +194,13 @@ put_places(json_t *answer, const struct report *r)
 
 /* ---- without a daemon --------------------------------------------------------------------------- */
 
+/* True when the configuration names keys or a memory. */
+static bool
+can_answer(const struct conf *c)
+{
+	return c != NULL && (*c->trace.sealed.keys != '\0' || c->trace.memory.size > 0);
+}
+
 /* An answer as the daemon's, made here. -1 after saying why not. */
 static int
 answer_here(struct arena *a, const struct ctl_trace *q, const struct conf *c, const json_t *in,
@@ -408,20 +415,25 @@ print_report(struct arena *a, const json_t *r)
 		print_pair("note", "the report is larger than what is read of one");
 }
 
+/* What decided: the same time, and the same queue id unless a brief stamp got that from the memory. */
 static const json_t *
 decided(const json_t *j)
 {
-	const json_t *list = json_object_get(j, is(j, "by", "stamp") ? "found" : "remembered");
+	const json_t *list = json_object_get(j, is(j, "by", "stamp") ? "found" : "remembered"), *near = NULL;
 	size_t i;
 
 	for (i = 0; i < json_array_size(list); i++) {
 		const json_t *item = json_array_get(list, i);
 
-		if (json_equal(json_object_get(item, "time"), json_object_get(j, "time")) &&
-		    (is(item, "result", "opened") || is(item, "result", "expired") || is(j, "by", "memory")))
+		if (!json_equal(json_object_get(item, "time"), json_object_get(j, "time")) ||
+		    !(is(item, "result", "opened") || is(item, "result", "expired") || is(j, "by", "memory")))
+			continue;
+		if (json_equal(json_object_get(item, "queue_id"), json_object_get(j, "queue_id")))
 			return item;
+		if (near == NULL)
+			near = item;
 	}
-	return NULL;
+	return near;
 }
 
 static void
@@ -472,11 +484,13 @@ print_answer(struct arena *a, const json_t *j)
 
 		if (r != item && (item == NULL || !is(j, "by", "stamp")))
 			printf("%-12s%s %s %s, %s\n", "also", text_of(a, r, "customer"),
-			    text_of(a, r, "account"), relay_text(a, r), sent_text(a, number_of(r, "time"), now));
+			    text_of(a, r, "account"), relay_text(a, r),
+			    sent_text(a, number_of(r, "time"), now));
 	}
 	print_report(a, json_object_get(j, "report"));
 	if (*text_of(a, j, "incident") != '\0')
-		printf("%-12s%s of %s\n", "incident", text_of(a, j, "incident"), text_of(a, j, "subject"));
+		printf("%-12s%s of %s%s\n", "incident", text_of(a, j, "incident"), text_of(a, j, "subject"),
+		    json_is_true(json_object_get(j, "repeated")) ? " (this complaint is there already)" : "");
 }
 
 /* ---- all together --------------------------------------------------------------------------------- */
@@ -536,7 +550,7 @@ ask(struct arena *a, const struct ctl_trace *q, const struct conf *c, json_t *in
 		put_safe(in, a, "reporter", r->reporter);
 	}
 	if (q->keys != NULL || ctl_ask(q->socket, "POST", path, in, &answer, &e) < 0) {
-		if (q->complaint || (q->keys == NULL && (c == NULL || *c->trace.sealed.keys == '\0'))) {
+		if (q->complaint || (q->keys == NULL && !can_answer(c))) {
 			complain(a, q->complaint && q->keys != NULL ?
 			    "a complaint is recorded by the daemon" : e.text);
 			return CTL_GONE;

@@ -29,6 +29,7 @@
 #define REMEMBERED_MOST 20u
 #define FROM_MOST 100u
 #define HEADER_MOST 32768u
+#define LOOK_UPS_MOST 10u	/* of each sort: every one is a search through all that is remembered */
 
 /* The message that carried the stamps, as stamp_matches wants it. */
 struct original {
@@ -326,10 +327,10 @@ look_up(struct weigh *w, json_t *out)
 	int r = 1;
 
 	err_clear(&e);
-	for (i = 0; r > 0 && i < n; i++)
+	for (i = 0; r > 0 && i < n && i < LOOK_UPS_MOST; i++)
 		if ((text = list_text(w->q->message_ids, i)) != NULL)
 			r = ask_memory(w, text, NULL, &e);
-	for (i = 0; r > 0 && i < m; i++)
+	for (i = 0; r > 0 && i < m && i < LOOK_UPS_MOST; i++)
 		if ((text = list_text(w->q->queue_ids, i)) != NULL)
 			r = ask_memory(w, NULL, text, &e);
 	if (r < 0)
@@ -419,6 +420,9 @@ trace_answer(struct arena *a, const struct trace_question *q)
 	whole = w.decided != NULL && !json_is_true(json_object_get(w.decided, "brief"));
 	if (q->memory != NULL && (!whole || list_size(q->queue_ids) > 0))
 		look_up(&w, out);
+	else if (q->memory == NULL && w.decided == NULL &&
+	    list_size(q->message_ids) + list_size(q->queue_ids) > 0)
+		put_text(out, a, "memory_problem", "nothing is remembered here (trace.memory.size)");
 	put_number(out, "now", q->now);
 	put(out, "found", w.found);
 	put(out, "remembered", w.remembered);

@@ -61,12 +61,14 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	    "message token=header:abuse+" SHORT "@host.example id=header:own@dest.example" },
 	{ "ARF", OUTER "MIME-Version: 1.0\nContent-Type: multipart/report; report-type=feedback-report;\n"
 	    " boundary=\"b\"\n\n--b\nContent-Type: text/plain\n\nA complaint.\n"
-	    "--b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: x/1\nVersion: 1\n"
+	    "--b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\n"
+	    "User-Agent: x/1\nVersion: 1\n"
 	    "Source-IP: 192.0.2.7\nSource-Port: 4711\nArrival-Date: Wed, 25 Nov 2026 12:00:01 +0000\n"
 	    "Original-Mail-From: <bob@acme.example>\n"
 	    "--b\nContent-Type: message/rfc822\n\n" ORIGINAL "--b--\n",
 	    "arf stamp=original:v=1; k=2026a; c=AAAA BBBB; b=CC token=original:" TOKEN
-	    " id=original:orig@acme.example id=report:outer@mbox.example type=abuse source=192.0.2.7 port=4711"
+	    " id=original:orig@acme.example id=report:outer@mbox.example type=abuse"
+	    " source=192.0.2.7 port=4711"
 	    " arrival=Wed, 25 Nov 2026 12:00:01 +0000 reporter=Desk <fbl@mbox.example>"
 	    " path=<bob@acme.example>" },
 	{ "ARF with a header only", OUTER
@@ -104,7 +106,8 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	{ "our stamp on the report itself comes last", "Gatepost-Trace: v=1; c=REPORTER\n" OUTER
 	    "Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n" ORIGINAL
 	    "--b--\n",
-	    "forward stamp=original:v=1; k=2026a; c=AAAA BBBB; b=CC stamp=report:v=1; c=REPORTER token=original:"
+	    "forward stamp=original:v=1; k=2026a; c=AAAA BBBB; b=CC stamp=report:v=1;"
+	    " c=REPORTER token=original:"
 	    TOKEN
 	    " id=original:orig@acme.example id=report:outer@mbox.example reporter=Desk <fbl@mbox.example>" },
 	{ "a report that a colleague forwarded",
@@ -122,9 +125,11 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	    "forward stamp=original:v=1; k=2026a; c=AAAA BBBB; b=CC token=original:" TOKEN
 	    " id=original:orig@acme.example id=report:outer@mbox.example reporter=Desk <fbl@mbox.example>" },
 	{ "an .eml that is called octet-stream", OUTER "Content-Type: multipart/mixed; boundary=b\n\n"
-	    "--b\nContent-Type: application/octet-stream; name=\"a.EML\"\nContent-Transfer-Encoding: base64\n\n"
+	    "--b\nContent-Type: application/octet-stream; name=\"a.EML\"\n"
+	    "Content-Transfer-Encoding: base64\n\n"
 	    BASE64 "--b--\n",
-	    "forward stamp=original:v=1; k=2026a; c=B64 id=original:b64@acme.example id=report:outer@mbox.example"
+	    "forward stamp=original:v=1; k=2026a; c=B64 id=original:b64@acme.example"
+	    " id=report:outer@mbox.example"
 	    " reporter=Desk <fbl@mbox.example>" },
 	{ "JMRP", "From: staff@mbox.example\nSubject: complaint about message from 192.0.2.7\n"
 	    "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n"
@@ -143,12 +148,15 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	    "message stamp=text:v=1; k=2026a; c=AAAA BBBB id=header:fwd@dest.example id=text:in@acme.example"
 	    },
 	{ "a person forwards in HTML", "From: x@dest.example\nContent-Type: text/html\n\n"
-	    "<div><p>Gatepost-Trace: v=1; k=a;<br>&nbsp;c=<b>X</b>YZ</p><p>Message-ID: &lt;h@acme.example&gt;</p></div>\n",
+	    "<div><p>Gatepost-Trace: v=1; k=a;<br>&nbsp;c=<b>X</b>YZ</p><p>Message-ID:"
+	    " &lt;h@acme.example&gt;</p></div>\n",
 	    "message stamp=text:v=1; k=a; c=XYZ id=text:h@acme.example" },
 	{ "X-ARF mail", OUTER "X-XARF: PLAIN\nContent-Type: multipart/mixed; boundary=b\n\n"
 	    "--b\nContent-Type: text/plain\n\nHello\n"
-	    "--b\nContent-Type: text/plain; name=\"report.txt\"\n\n---\nReported-From: abuse@mbox.example\nCategory: abuse\n"
-	    "Report-Type: spam\nSource: 192.0.2.7\nSource-Type: ipv4\nPort: 4711\nDate: Wed, 25 Nov 2026 12:00:00 +0000\n"
+	    "--b\nContent-Type: text/plain; name=\"report.txt\"\n\n---\n"
+	    "Reported-From: abuse@mbox.example\nCategory: abuse\n"
+	    "Report-Type: spam\nSource: 192.0.2.7\nSource-Type: ipv4\nPort: 4711\n"
+	    "Date: Wed, 25 Nov 2026 12:00:00 +0000\n"
 	    "--b\nContent-Type: message/rfc822\n\n" ORIGINAL "--b--\n",
 	    "x-arf stamp=original:v=1; k=2026a; c=AAAA BBBB; b=CC token=original:" TOKEN
 	    " id=original:orig@acme.example id=report:outer@mbox.example type=spam source=192.0.2.7 port=4711"
@@ -168,12 +176,14 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	    "xarf4 id=fields:m@acme.example" },
 	{ "XARF 3 in a mail", OUTER
 	    "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nHello\n"
-	    "--b\nContent-Type: application/json; name=xarf.json\nContent-Transfer-Encoding: quoted-printable\n\n"
+	    "--b\nContent-Type: application/json; name=xarf.json\n"
+	    "Content-Transfer-Encoding: quoted-printable\n\n"
 	    "{\"Version\":\"3\",\"ReporterInfo\":{\"ReporterOrg\":\"Mbox\"},\"Disclosure\":true,\"Report\":{=\n"
 	    "\"ReportClass\":\"Messaging\",\"ReportType\":\"Spam\",\"Date\":\"2026-11-25T12:00:00Z\","
 	    "\"Source\":{\"IP\":\"192.0.2.7\",\"Port\":4711,\"Type\":\"ip-address\"},"
 	    "\"Attachment\":[{\"ContentType\":\"message/rfc822\",\"Data\":\"" BASE64_LINE "\"}]}}\n--b--\n",
-	    "xarf3 stamp=original:v=1; k=2026a; c=B64 id=original:b64@acme.example id=report:outer@mbox.example"
+	    "xarf3 stamp=original:v=1; k=2026a; c=B64 id=original:b64@acme.example"
+	    " id=report:outer@mbox.example"
 	    " type=Spam source=192.0.2.7 port=4711 arrival=2026-11-25T12:00:00Z reporter=Mbox" },
 	{ "XARF 3 with samples as plain text",
 	    "{\"Version\":\"2\",\"ReporterInfo\":{},\"Report\":{\"SourceIp\":\"192.0.2.7\","
