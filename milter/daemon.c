@@ -342,7 +342,8 @@ daemon_open(struct conf *take_c, const char *file, bool foreground, struct daemo
 	    (ch = chain_new(take_c, d->store, d->alerts, &report)) != NULL) {
 		chain_keep_report(ch, &to_log);
 		set_chain(ch);
-		if (open_api(d, &sockets->api, chain_conf(ch), &e) == 0 && open_submission(d, sockets, &e) == 0 &&
+		if (open_api(d, &sockets->api, chain_conf(ch), &e) == 0 && open_submission(d, sockets,
+		    &e) == 0 &&
 		    start_house(d) == 0) {
 			log_printf(LOG_LEVEL_NOTICE, "started: configuration %s, relay %s, mode %s", file,
 			    chain_conf(ch)->relay,

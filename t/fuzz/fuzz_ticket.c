@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * What a customer's programs can put before the daemon: tickets and tokens (none opens that we did not seal), the
- * ticket socket's question, environment blocks; and a message on its way through gatepost-sendmail.
+ * What a customer's programs can put before the daemon: tickets and tokens (none opens that we did not
+ * seal), the ticket socket's question, environment blocks; and a message on its way through
+ * gatepost-sendmail.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -36,12 +37,14 @@ must(bool holds)
 static struct seal_keys *
 test_keys(void)
 {
-	static const char line[] = "test active 2026-01-31T00:00:00Z AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n";
+	static const char line[] = "test active 2026-01-31T00:00:00Z "
+	    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n";
 	char path[] = "/tmp/gatepost-fuzz-XXXXXX";
 	int fd = mkstemp(path);
 	struct seal_keys *k;
 
-	must(fd >= 0 && write(fd, line, sizeof(line) - 1) == (ssize_t)sizeof(line) - 1 && fchmod(fd, 0400) == 0);
+	must(fd >= 0 && write(fd, line, sizeof(line) - 1) == (ssize_t)sizeof(line) - 1 && fchmod(fd,
+	    0400) == 0);
 	close(fd);
 	k = seal_keys_load(path, NULL);
 	unlink(path);
@@ -67,7 +70,8 @@ try_question(const struct seal_keys *k, char *text)
 	static struct ticket_book *tokens;
 	struct services s = { .conf = &conf, .keys = k };
 	struct peer p = { .uid = 1001, .name = "web1" };
-	struct submission_question q = { .services = &s, .peer = &p, .process = -1, .text = text, .now = NOW };
+	struct submission_question q = { .services = &s, .peer = &p, .process = -1, .text = text,
+	    .now = NOW };
 	char space[SUBMISSION_ANSWER_MOST];
 	struct str out = STR_IN(space);
 	struct ticket t;
@@ -107,9 +111,11 @@ try_message(const char *data, size_t n)
 	must(sendmail_message_read(m, from, &e) == 0 && sendmail_message_write(m, to, "v=1", &e) == 0);
 	must(lseek(to, 0, SEEK_SET) == 0);
 	got = read(to, out, sizeof(out) - 1);
-	must(got >= (ssize_t)sizeof(top) && (size_t)got <= n + sizeof(top) + 8 && memcmp(out, top, sizeof(top) - 1) == 0);
+	must(got >= (ssize_t)sizeof(top) && (size_t)got <= n + sizeof(top) + 8 && memcmp(out, top,
+	    sizeof(top) - 1) == 0);
 	out[got] = '\0';
-	for (line = strchr(out, '\n'); line != NULL && line[1] != '\n' && line[1] != '\r'; line = strchr(line + 1, '\n'))
+	for (line = strchr(out, '\n'); line != NULL && line[1] != '\n' &&
+	    line[1] != '\r'; line = strchr(line + 1, '\n'))
 		must(strncasecmp(line + 1, "Gatepost-Ticket:", 16) != 0);
 	sendmail_message_free(&m);
 	close(from);
