@@ -381,8 +381,7 @@ static const struct conf_rule limit_rules[] = {
 static const struct conf_rule escalation_rules[] = {
 	{ ROW("alerts.escalate[].when", "text", "",
 	    "identity, ticket, suspension, ownership, trace, mailer, limit, complaint, or a code such as ownership.from",
-	    RELOAD,
-	    "what must happen"),
+	    RELOAD, "what must happen"),
 	    .type = &conf_type_text, .at = AT(when), .check = conf_check_when },
 	{ ROW("alerts.escalate[].times", "number", "", "1 to 1000000", RELOAD, "how often"),
 	    .type = &conf_type_number, .at = AT(times), .least = 1, .most = 1000000 },

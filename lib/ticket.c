@@ -3,10 +3,10 @@
 /*
  * ticket - writes and reads tickets and web tokens, and counts their uses.
  *
- * Called by the daemon's ticket socket (which makes them) and by check_ticket.c (which reads them); what stands
- * between the two is a customer's program, so everything that is read is read as hostile: one form, exact lengths,
- * bounded texts. The cryptography is lib/seal.c's. Here is no policy: who may have a ticket, and what comes
- * of a bad one, others decide.
+ * Called by the daemon's ticket socket (which makes them) and by check_ticket.c (which reads them); what
+ * stands between the two is a customer's program, so everything that is read is read as hostile: one
+ * form, exact lengths, bounded texts. The cryptography is lib/seal.c's. Here is no policy: who may have
+ * a ticket, and what comes of a bad one, others decide.
  */
 #include "lib/ticket.h"
 
@@ -54,7 +54,7 @@ ticket_put(char *to, size_t size, const char *text)
 	to[i] = '\0';
 }
 
-/* ---- the sealed bytes ------------------------------------------------------------------------------- */
+/* ---- the sealed bytes --------------------------------------------------------------------------- */
 
 struct writer {
 	uint8_t to[SEAL_PLAIN_MAX];
@@ -163,7 +163,7 @@ timely(uint64_t time, uint64_t now, uint64_t valid)
 	return (now >= time ? now - time : time - now) <= valid;
 }
 
-/* ---- the text around them ------------------------------------------------------------------------------ */
+/* ---- the text around them ----------------------------------------------------------------------- */
 
 static bool
 is_key_id(const char *id)
@@ -195,7 +195,7 @@ open_sealed(const struct seal_keys *k, enum seal_purpose purpose, const char *ke
 	return TICKET_MALFORMED;
 }
 
-/* ---- tickets --------------------------------------------------------------------------------------------- */
+/* ---- tickets ------------------------------------------------------------------------------------ */
 
 void
 ticket_begin(struct ticket *t)
@@ -249,7 +249,8 @@ read_ticket(struct reader *r, struct ticket *to)
 	return true;
 }
 
-/* Copies without blanks and line ends, which relays on the way may have changed; false when it is too long. */
+/* Copies without blanks and line ends, which relays on the way may have changed; false when it is too
+ * long. */
 static bool
 squeeze(char *to, size_t size, const char *from)
 {
@@ -288,7 +289,7 @@ ticket_open(const struct seal_keys *k, const char *value, uint64_t now, uint64_t
 	return timely(to->time, now, valid) ? TICKET_GOOD : TICKET_EXPIRED;
 }
 
-/* ---- web tokens ---------------------------------------------------------------------------------------------- */
+/* ---- web tokens --------------------------------------------------------------------------------- */
 
 int
 ticket_web_close(const struct seal_keys *k, struct ticket_web *w, char *token, size_t size, struct err *e)
@@ -346,10 +347,10 @@ ticket_web_open(const struct seal_keys *k, const char *token, uint64_t now, uint
 	return timely(to->time, now, valid) ? TICKET_GOOD : TICKET_EXPIRED;
 }
 
-/* ---- the book --------------------------------------------------------------------------------------------------- */
+/* ---- the book ----------------------------------------------------------------------------------- */
 
 #define WAYS 8u		/* entries that one nonce can stand in */
-#define SPARE 2u	/* sets are this much larger than what is promised, so that few fill up before the others */
+#define SPARE 2u	/* times as many as promised, so that few sets fill up before others */
 
 struct entry {
 	uint8_t nonce[TICKET_NONCE];
@@ -390,8 +391,8 @@ ticket_book_free(struct ticket_book **b)
 	*b = NULL;
 }
 
-/* Its entry, else the one to take for it: free, past, or nearest its end. Nonces are random (a sealed one was made
- * by us), so their first bytes are a hash. */
+/* Its entry, else the one to take for it: free, past, or nearest its end. Nonces are random (a sealed
+ * one was made by us), so their first bytes are a hash. */
 static struct entry *
 find_entry(struct ticket_book *b, const uint8_t nonce[TICKET_NONCE], uint64_t now, bool *found)
 {

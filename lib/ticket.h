@@ -3,7 +3,8 @@
 #ifndef LIB_TICKET_H
 #define LIB_TICKET_H
 /*
- * ticket - what the kernel attested of a local submitter, sealed so that any relay with the same keys can read it.
+ * ticket - what the kernel attested of a local submitter, sealed so that any relay with the same keys
+ * can read it.
  *
  * A ticket is made by the daemon for one message of one local user and travels in the message's header:
  *
@@ -13,11 +14,12 @@
  *     ticket_open(keys, value, clock_now(), 60000, &t) == TICKET_GOOD
  *     ticket_book_use(book, t.nonce, digest, 20, until, now) == TICKET_FIRST
  *
- * A web token says which visitor a web server saw, before any code of the customer ran; the daemon that gives out
- * tickets reads it. Both are opaque to those who carry them.
+ * A web token says which visitor a web server saw, before any code of the customer ran; the daemon that
+ * gives out tickets reads it. Both are opaque to those who carry them.
  *
- * Whoever holds one can use it, for as long as it is valid and as often as the book lets him: it is bound to its
- * user, not to its bearer. Nothing here keeps state but the book; all functions are thread safe.
+ * Whoever holds one can use it, for as long as it is valid and as often as the book lets him: it is
+ * bound to its user, not to its bearer. Nothing here keeps state but the book; all functions are thread
+ * safe.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,8 +71,8 @@ enum ticket_result {
 };
 const char *ticket_result_text(enum ticket_result r);	/* "good", "malformed"... */
 
-/* Copies text into a field of a ticket: other than printable ASCII becomes '?'; of what is too long the end is
- * kept, behind "...". text may be NULL. */
+/* Copies text into a field of a ticket: other than printable ASCII becomes '?'; of what is too long the
+ * end is kept, behind "...". text may be NULL. */
 void ticket_put(char *to, size_t size, const char *text);
 /* Gives it a nonce. */
 void ticket_begin(struct ticket *t);
@@ -81,13 +83,14 @@ int ticket_close(const struct seal_keys *k, const struct ticket *t, char *value,
 enum ticket_result ticket_open(const struct seal_keys *k, const char *value, uint64_t now, uint64_t valid,
     struct ticket *to);
 
-/* "1.KEY.TEXT", for a header of the web server and an environment variable: [0-9A-Za-z._-]. w's nonce is chosen
- * here. 0, or -1 with e. */
-int ticket_web_close(const struct seal_keys *k, struct ticket_web *w, char *token, size_t size, struct err *e);
+/* "1.KEY.TEXT", for a header of the web server and an environment variable: [0-9A-Za-z._-]. w's nonce is
+ * chosen here. 0, or -1 with e. */
+int ticket_web_close(const struct seal_keys *k, struct ticket_web *w, char *token, size_t size,
+    struct err *e);
 enum ticket_result ticket_web_open(const struct seal_keys *k, const char *token, uint64_t now, uint64_t valid,
     struct ticket_web *to);
 
-/* ---- how often one was used ------------------------------------------------------------------------ */
+/* ---- how often one was used --------------------------------------------------------------------- */
 
 struct ticket_book;
 
@@ -97,12 +100,12 @@ enum ticket_use {
 	TICKET_SPENT		/* another message, or too often */
 };
 
-/* Remembers at least `most` nonces at a time; beyond that the one nearest its end is forgotten, and could be used
- * once more in what time it has left. Fixed in size (48 bytes a nonce), never NULL. */
+/* Remembers at least `most` nonces at a time; beyond that the one nearest its end is forgotten, and
+ * could be used once more in what time it has left. Fixed in size (48 bytes a nonce), never NULL. */
 struct ticket_book *ticket_book_new(size_t most);
 void ticket_book_free(struct ticket_book **b);
-/* Counts a use of nonce by the message of that digest; at most `times` in all, until then (ms). take false: only
- * tells what it would be. */
+/* Counts a use of nonce by the message of that digest; at most `times` in all, until then (ms). take
+ * false: only tells what it would be. */
 enum ticket_use ticket_book_use(struct ticket_book *b, const uint8_t nonce[TICKET_NONCE], uint64_t digest,
     unsigned times, uint64_t until, uint64_t now, bool take);
 

@@ -3,9 +3,9 @@
 /*
  * ancestry - walks up /proc from a process and reads environments on the way.
  *
- * Called from the ticket socket's thread, for a process that a hostile user may own: everything is bounded
- * (generations, bytes), and what was read counts only if the processes it was read from were the same before and
- * after. It changes nothing and keeps nothing.
+ * Called from the ticket socket's thread, for a process that a hostile user may own: everything is
+ * bounded (generations, bytes), and what was read counts only if the processes it was read from were the
+ * same before and after. It changes nothing and keeps nothing.
  */
 #include "milter/ancestry.h"
 
@@ -129,7 +129,8 @@ find_block(pid_t pid, uintptr_t *start, size_t *n)
 	return true;
 }
 
-/* /proc/PID/environ is its owner's to open, whatever else one may: with CAP_SYS_PTRACE alone, the memory is read. */
+/* /proc/PID/environ is its owner's to open, whatever else one may: with CAP_SYS_PTRACE alone, the memory
+ * is read. */
 static ssize_t
 read_block(pid_t pid, char *to)
 {
@@ -188,7 +189,8 @@ ancestry_find(int process, pid_t pid, uid_t uid, bool (*is_server)(void *cookie,
 	}
 	if (!found || n == GENERATIONS || line[n - 1].parent <= 1)
 		return false;
-	/* Where the line ends, a web server must have begun it; its own user may run CGI programs as himself. */
+	/* Where the line ends, a web server must have begun it; its own user may run CGI programs as
+	 * himself. */
 	if (!is_server(cookie, uid) && (!look(line[n - 1].parent, &again) || !is_server(cookie, again.uid)))
 		return false;
 	/* A number that was given anew in between has another parent, or its child has. */

@@ -8,12 +8,12 @@
  *     struct ancestry_found found;
  *     if (ancestry_find(process, pid, uid, is_server, cookie, &found)) ... found.visitor ...
  *
- * A program can change its environment for its children, but not what /proc/PID/environ shows of how it was
- * started itself. So the ancestors of the one who asks are walked up as long as they are his, and the
- * highest that was started as a CGI program counts, if a web server's user started it. Needs CAP_SYS_PTRACE, to
- * look at other users' processes; without it nothing is ever found. A program that starts itself anew (execve)
- * with another environment, or writes over its own, is believed: this is better than the sender's own word, and
- * no proof.
+ * A program can change its environment for its children, but not what /proc/PID/environ shows of how it
+ * was started itself. So the ancestors of the one who asks are walked up as long as they are his, and
+ * the highest that was started as a CGI program counts, if a web server's user started it. Needs
+ * CAP_SYS_PTRACE, to look at other users' processes; without it nothing is ever found. A program that
+ * starts itself anew (execve) with another environment, or writes over its own, is believed: this is
+ * better than the sender's own word, and no proof.
  */
 #include <stdbool.h>
 #include <sys/types.h>
@@ -27,11 +27,12 @@ struct ancestry_found {
 };
 
 /* process: a descriptor that stands for pid (peer.h). is_server: is this user the web server's? */
-bool ancestry_find(int process, pid_t pid, uid_t uid, bool (*is_server)(void *cookie, uid_t uid), void *cookie,
+bool ancestry_find(int process, pid_t pid, uid_t uid, bool (*is_server)(void *cookie, uid_t uid),
+    void *cookie,
     struct ancestry_found *to);
 
-/* The two variables of an environment block (n bytes, texts that end in NUL): true when it is a CGI program's and
- * names an address. */
+/* The two variables of an environment block (n bytes, texts that end in NUL): true when it is a CGI
+ * program's and names an address. */
 bool ancestry_read(const char *block, size_t n, struct ancestry_found *to);
 
 #endif

@@ -24,8 +24,8 @@
 #include "lib/banned.h"
 
 /*
- * Identity reads what ticket found. Submitter and mailer stand before trace, whose stamp shows what they found; limits come last, since
- * they take nothing for a message that is refused anyway.
+ * Identity reads what ticket found. Submitter and mailer stand before trace, whose stamp shows what they
+ * found; limits come last, since they take nothing for a message that is refused anyway.
  */
 static const struct check *const checks[] = {
 	&check_ticket,

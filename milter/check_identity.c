@@ -4,14 +4,14 @@
  * identity - which account, which customer?
  *
  * Sources in the order of identity.sources, the first that knows wins: the SASL login in the accounts
- * table, a ticket's user in the users table, the client's address in the networks table. Never the return-path
- * or From: who can choose his key can choose someone else's. Writes the identity part of the facts; every
- * later check builds on it.
+ * table, a ticket's user in the users table, the client's address in the networks table. Never the
+ * return-path or From: who can choose his key can choose someone else's. Writes the identity part of the
+ * facts; every later check builds on it.
  *
- * A message from our own hosts may be one that left a relay before and comes back (content filter, second
- * relay, list server): what its stamp says then holds (reentry.h). Or a local user's, with a ticket. Only the
- * header tells, so such a client's identity is settled at the end of the message (facts.own), and sources
- * from "ticket" on are not asked before (facts.identity_late).
+ * A message from our own hosts may be one that left a relay before and comes back (content filter,
+ * second relay, list server): what its stamp says then holds (reentry.h). Or a local user's, with a
+ * ticket. Only the header tells, so such a client's identity is settled at the end of the message
+ * (facts.own), and sources from "ticket" on are not asked before (facts.identity_late).
  */
 #include "milter/check.h"
 
@@ -222,9 +222,11 @@ static const char *
 unknown_text(const struct facts *f)
 {
 	if (f->login != NULL)
-		return arena_printf(f->arena, "login %.100s is in no table, nor is the client's address", f->login);
+		return arena_printf(f->arena, "login %.100s is in no table, nor is the client's address",
+		    f->login);
 	if (f->ticket != NULL)
-		return arena_printf(f->arena, "local user %.40s (uid %u) on %.60s is in no table", f->ticket->user,
+		return arena_printf(f->arena, "local user %.40s (uid %u) on %.60s is in no table",
+		    f->ticket->user,
 		    (unsigned)f->ticket->uid, f->ticket->relay);
 	if (f->local)
 		return "local mail without a ticket: it was not sent with gatepost-sendmail";
@@ -237,13 +239,14 @@ find_unknown(struct message *m)
 	struct finding f = { .code = "identity.unknown", .status = "7.1",
 	    .reply = "sender not identified; log in (SMTP AUTH) or ask your provider to register this host" };
 
-	f.action = m->facts.local ? m->services->conf->identity.local : m->services->conf->identity.unidentified;
+	f.action = m->facts.local ? m->services->conf->identity.local :
+	    m->services->conf->identity.unidentified;
 	f.desk = unknown_text(&m->facts);
 	check_find(m, &check_identity, &f);
 }
 
-/* With a login of one customer and the ticket of another's user, the login is whose mail it is; the visitor that
- * the ticket names is none of his. */
+/* With a login of one customer and the ticket of another's user, the login is whose mail it is; the
+ * visitor that the ticket names is none of his. */
 static enum check_answer
 compare_ticket(struct message *m, struct err *e)
 {

@@ -3,10 +3,11 @@
 /*
  * submitter - which visitor's address submitted the form?
  *
- * A ticket may say it: what the web server saw (quality "web"), what stood in the environment of a CGI program's
- * ancestors ("cgi") or in the sender's own ("claimed"). A web host in submitter.trusted may name the visitor in one
- * header ("app"); from anyone else that header is not believed. For mail that a client hands over itself, the
- * client is the submitter ("smtp"). The address is a limit key across customers and evidence; it never exonerates.
+ * A ticket may say it: what the web server saw (quality "web"), what stood in the environment of a CGI
+ * program's ancestors ("cgi") or in the sender's own ("claimed"). A web host in submitter.trusted may
+ * name the visitor in one header ("app"); from anyone else that header is not believed. For mail that a
+ * client hands over itself, the client is the submitter ("smtp"). The address is a limit key across
+ * customers and evidence; it never exonerates.
  */
 #include "milter/check.h"
 
@@ -131,7 +132,8 @@ submitter_run(void *state, enum stage stage, struct message *m, struct err *e)
 	}
 	if (f->class == CLASS_REENTERED)
 		restore(f);
-	else if (f->ticket != NULL && (f->by_ticket || f->customer == NULL) && f->ticket->quality != TICKET_NONE)
+	else if (f->ticket != NULL && (f->by_ticket || f->customer == NULL) &&
+	    f->ticket->quality != TICKET_NONE)
 		set(f, &f->ticket->submitter, ticket_quality(f->ticket));
 	if (trusted && *c->submitter.header != '\0') {
 		if (f->class != CLASS_REENTERED && f->quality == QUALITY_NONE)

@@ -3,14 +3,14 @@
 /*
  * ticket - did gatepost-sendmail say, on the daemon's word, which local user sends this?
  *
- * Reads the ticket in the header, counts its use, and removes the header whatever it says. A ticket is believed
- * where our own hosts hand mail over (sendmail(1), identity.relays): elsewhere nobody can have come by one rightly.
- * Writes the ticket part of the facts; whose customer that user is, identity says.
+ * Reads the ticket in the header, counts its use, and removes the header whatever it says. A ticket is
+ * believed where our own hosts hand mail over (sendmail(1), identity.relays): elsewhere nobody can have
+ * come by one rightly. Writes the ticket part of the facts; whose customer that user is, identity says.
  *
- * A ticket is good for one message. The MTA may offer that message again (the filter was gone), or in several
- * parts (many recipients), so what counts as the same message is its return-path and header, without what the
- * MTA adds anew each time. The count is kept in this process alone: another relay with the same keys would take
- * the same ticket once more, while it is valid.
+ * A ticket is good for one message. The MTA may offer that message again (the filter was gone), or in
+ * several parts (many recipients), so what counts as the same message is its return-path and header,
+ * without what the MTA adds anew each time. The count is kept in this process alone: another relay with
+ * the same keys would take the same ticket once more, while it is valid.
  */
 #include "milter/check.h"
 
@@ -91,7 +91,7 @@ ticket_free(void *state)
 	prefixes_free(state);
 }
 
-/* ---- what makes a message the same ---------------------------------------------------------------- */
+/* ---- what makes a message the same -------------------------------------------------------------- */
 
 static void
 digest_text(uint64_t *digest, const char *text)
@@ -101,8 +101,8 @@ digest_text(uint64_t *digest, const char *text)
 	while (*text++ != '\0');
 }
 
-/* What differs when the same message is offered again. For a local one cleanup(8) writes a new Date, and where
- * there was none a new Message-ID, with its queue id in it. */
+/* What differs when the same message is offered again. For a local one cleanup(8) writes a new Date, and
+ * where there was none a new Message-ID, with its queue id in it. */
 static bool
 changes(const struct facts *f, const struct header *h)
 {
@@ -137,12 +137,13 @@ digest_of(const struct facts *f)
 	return digest;
 }
 
-/* ---- findings ------------------------------------------------------------------------------------------ */
+/* ---- findings ----------------------------------------------------------------------------------- */
 
 static void
 find_bad(struct message *m, const char *code, enum conf_action action, const char *subject, const char *desk)
 {
-	struct finding f = { .code = code, .action = action, .status = "7.1", .subject = subject, .desk = desk,
+	struct finding f = { .code = code, .action = action, .status = "7.1", .subject = subject,
+	    .desk = desk,
 	    .reply = "the message's local ticket is not valid" };
 
 	check_find(m, &check_ticket, &f);
@@ -163,7 +164,8 @@ find_unopened(struct message *m, enum ticket_result result, const struct header 
 
 	if (result == TICKET_FOREIGN)
 		find_bad(m, "ticket.foreign", action, NULL,
-		    arena_printf(a, "a ticket under a key that this relay does not have: %.80s", shown(m, h)));
+		    arena_printf(a, "a ticket under a key that this relay does not have: %.80s", shown(m,
+		    h)));
 	else
 		find_bad(m, "ticket.forged", action, NULL,
 		    arena_printf(a, "a %s ticket: %.80s", ticket_result_text(result), shown(m, h)));
@@ -188,7 +190,7 @@ find_late(struct message *m, const struct ticket *t, uint64_t now)
 	    now > t->time ? "ago" : "ahead"));
 }
 
-/* ---- the ticket ---------------------------------------------------------------------------------------------- */
+/* ---- the ticket --------------------------------------------------------------------------------- */
 
 static enum ticket_use
 use(struct message *m, const struct ticket *t, uint64_t now)

@@ -424,7 +424,7 @@ ctl_print_show(struct arena *a, const struct json_t *j)
 	}
 }
 
-/* ---- what was done -------------------------------------------------------------------------------- */
+/* ---- what was done ------------------------------------------------------------------------------ */
 
 void
 ctl_print_suspended(struct arena *a, const struct json_t *j)
@@ -552,7 +552,7 @@ ctl_print_reloaded(struct arena *a, const struct json_t *j)
 		printf("%s\n", ctl_safe(a, json_string_value(json_array_get(problems, i))));
 }
 
-/* ---- explain ------------------------------------------------------------------------------------------ */
+/* ---- explain ------------------------------------------------------------------------------------ */
 
 static void
 print_facts(struct arena *a, const json_t *f)
@@ -576,7 +576,8 @@ print_facts(struct arena *a, const json_t *f)
 		printf("%-12s%s, account %s, plan %s%s\n", "customer", customer, text_of(a, f, "account"),
 		    *plan == '\0' ? "none" : plan, flag_of(f, "probation") ? " (probation)" : "");
 	if (has(f, "uid"))
-		printf("%-12s%s (uid %s), attested on %s\n", "user", text_of(a, f, "user"), number_text(a, f, "uid"),
+		printf("%-12s%s (uid %s), attested on %s\n", "user", text_of(a, f, "user"), number_text(a,
+		    f, "uid"),
 		    text_of(a, f, "ticket_relay"));
 	if (has(f, "script"))
 		printf("%-12s%s\n", "script", text_of(a, f, "script"));

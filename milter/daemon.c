@@ -518,7 +518,8 @@ daemon_open(struct conf *take_c, const char *file, bool foreground, struct daemo
 		chain_keep_report(ch, &to_log);
 		chain_remember(ch, d->memory);
 		set_chain(ch);
-		if (open_api(d, &sockets->api, chain_conf(ch), &e) == 0 && open_submission(d, sockets, &e) == 0 &&
+		if (open_api(d, &sockets->api, chain_conf(ch), &e) == 0 && open_submission(d, sockets,
+		    &e) == 0 &&
 		    start_house(d) == 0) {
 			log_printf(LOG_LEVEL_NOTICE, "started: configuration %s, relay %s, mode %s", file,
 			    chain_conf(ch)->relay,

@@ -5,9 +5,9 @@
 /*
  * local_user - whose customer a local user is, by the users table.
  *
- * One table can serve many hosts whose users differ, so the user on that host is asked for first: "web1@out1",
- * "1001@out1", "web1", "1001". One place for the rule: the daemon that gives a ticket and the check that reads it
- * must mean the same. Thread safe.
+ * One table can serve many hosts whose users differ, so the user on that host is asked for first:
+ * "web1@out1", "1001@out1", "web1", "1001". One place for the rule: the daemon that gives a ticket and
+ * the check that reads it must mean the same. Thread safe.
  */
 #include <stdint.h>
 
@@ -17,8 +17,8 @@
 
 struct services;
 
-/* Returns 1 (*value: "CUSTOMER" or "CUSTOMER ACCOUNT"; *key: which of the names it was, both in the arena), 0 when
- * the table has none of them or there is no table, -1 when it cannot tell (e filled). */
+/* Returns 1 (*value: "CUSTOMER" or "CUSTOMER ACCOUNT"; *key: which of the names it was, both in the
+ * arena), 0 when the table has none of them or there is no table, -1 when it cannot tell (e filled). */
 int local_user_find(const struct services *s, const struct ticket *t, struct arena *a, uint64_t deadline,
     const char **value, const char **key, struct err *e);
 /* May a site of this name be that user's? 1 when the domains table gives it (or what it lies below) to his

@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -104,15 +105,16 @@ peer_text(const struct peer *p, char *to, size_t size)
 bool
 peer_nobody(const struct peer *p)
 {
-	unsigned uid = OVERFLOW_UID;
 	FILE *f = fopen("/proc/sys/kernel/overflowuid", "re");
+	char text[20] = "";
+	bool same = false;
 
 	if (f != NULL) {
-		if (fscanf(f, "%u", &uid) != 1)
-			uid = OVERFLOW_UID;
+		if (fgets(text, sizeof(text), f) != NULL)
+			same = strtoul(text, NULL, 10) == p->uid;
 		fclose(f);
 	}
-	return p->uid == uid || p->uid == OVERFLOW_UID;
+	return same || p->uid == OVERFLOW_UID;
 }
 
 int
@@ -123,7 +125,7 @@ peer_process(int fd, const struct peer *p)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &process, &n) == 0)
 		return process;
-	/* Before Linux 6.5 the number alone: its process may be another already. Who reads more of it must look
-	 * whose it is. */
+	/* Before Linux 6.5 the number alone: its process may be another already. Who reads more of it
+	 * must look whose it is. */
 	return p->pid <= 0 ? -1 : (int)syscall(SYS_pidfd_open, p->pid, 0);
 }

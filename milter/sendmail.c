@@ -44,7 +44,8 @@ complain(const char *where, const char *text)
 	fprintf(stderr, "gatepost-sendmail: %s\n", s.data);
 }
 
-/* Set up as the real one (sendmail = /usr/sbin/sendmail, and that is us), we would call ourselves for ever. */
+/* Set up as the real one (sendmail = /usr/sbin/sendmail, and that is us), we would call ourselves for
+ * ever. */
 static int
 check_real(const char *real)
 {
@@ -61,7 +62,7 @@ check_real(const char *real)
 	return EX_OK;
 }
 
-/* ---- the real sendmail ------------------------------------------------------------------------------ */
+/* ---- the real sendmail -------------------------------------------------------------------------- */
 
 static char **
 command(const struct sendmail_conf *c, const struct sendmail_options *o)
@@ -132,13 +133,14 @@ status_of(pid_t pid, const char *real)
 	return EX_SOFTWARE;
 }
 
-/* ---- one message --------------------------------------------------------------------------------------- */
+/* ---- one message -------------------------------------------------------------------------------- */
 
 /* What the web server's prepend file put there; whoever wants can put something else there. */
 static int
 get_ticket(const struct sendmail_conf *c, char *value, size_t size)
 {
-	const struct sendmail_says says = { .token = getenv("GATEPOST_TOKEN"), .address = getenv("REMOTE_ADDR"),
+	const struct sendmail_says says = { .token = getenv("GATEPOST_TOKEN"),
+	    .address = getenv("REMOTE_ADDR"),
 	    .script = getenv("SCRIPT_FILENAME") };
 	struct err e;
 
@@ -150,7 +152,8 @@ get_ticket(const struct sendmail_conf *c, char *value, size_t size)
 }
 
 static int
-hand_over(const struct sendmail_conf *c, const struct sendmail_options *o, struct sendmail_message *m, bool more)
+hand_over(const struct sendmail_conf *c, const struct sendmail_options *o, struct sendmail_message *m,
+    bool more)
 {
 	char value[TICKET_VALUE];
 	bool ticket = get_ticket(c, value, sizeof(value)) == 0;
@@ -209,7 +212,7 @@ call_real(const struct sendmail_conf *c, enum sendmail_task task)
 int
 main(int argc, char **argv)
 {
-	struct sendmail_options o;
+	struct sendmail_options o = { 0 };
 	struct sendmail_conf c;
 	struct err e;
 	int status;

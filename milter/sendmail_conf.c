@@ -57,7 +57,8 @@ read_value(const char *name, const char *value, struct sendmail_conf *to, struct
 		to->timeout = (unsigned)ms;
 		return 0;
 	}
-	return err_set(e, ERR_INPUT, "\"%.40s\" is no setting; allowed: sendmail, socket, without_ticket, timeout",
+	return err_set(e, ERR_INPUT,
+	    "\"%.40s\" is no setting; allowed: sendmail, socket, without_ticket, timeout",
 	    name);
 }
 

@@ -3,9 +3,10 @@
 /*
  * sendmail_message - reads a message line by line, keeps it, and writes it behind its ticket.
  *
- * What a line is, is decided from its first bytes, so a line of any length takes no memory. The whole message is
- * read before it is sent on, since programs such as cron write theirs over hours, and a ticket is good for a minute.
- * Nothing else of the message is looked at or changed: line ends, NULs and 8-bit text go through.
+ * What a line is, is decided from its first bytes, so a line of any length takes no memory. The whole
+ * message is read before it is sent on, since programs such as cron write theirs over hours, and a
+ * ticket is good for a minute. Nothing else of the message is looked at or changed: line ends, NULs and
+ * 8-bit text go through.
  */
 #include "milter/sendmail_message.h"
 
@@ -81,7 +82,8 @@ write_all(int fd, const char *data, size_t n, struct err *e)
 		if (r < 0 && errno == EINTR)
 			r = 0;
 		else if (r < 0)
-			return err_set(e, errno == EPIPE ? ERR_GONE : ERR_SYSTEM, "cannot write the message: %s",
+			return err_set(e, errno == EPIPE ? ERR_GONE : ERR_SYSTEM,
+			    "cannot write the message: %s",
 			    strerror(errno));
 	}
 	return 0;
@@ -147,7 +149,8 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* RFC 5322 2.2: the name is printable without colon; blanks may stand before the colon (obsolete, still read). */
+/* RFC 5322 2.2: the name is printable without colon; blanks may stand before the colon (obsolete, still
+ * read). */
 static bool
 is_field(const char *line, size_t n)
 {
@@ -328,7 +331,7 @@ sendmail_message_read(struct sendmail_message *m, int in, struct err *e)
 	return r;
 }
 
-/* ---- sending on ----------------------------------------------------------------------------------- */
+/* ---- sending on --------------------------------------------------------------------------------- */
 
 static int
 copy_file(int from, int out, struct err *e)
@@ -349,8 +352,8 @@ copy_file(int from, int out, struct err *e)
 	return result;
 }
 
-/* The message's own line end, since some MTAs tell from the first line what the others have. What begins without
- * a header would else be read as the ticket's. */
+/* The message's own line end, since some MTAs tell from the first line what the others have. What begins
+ * without a header would else be read as the ticket's. */
 static int
 write_ticket(const struct sendmail_message *m, int out, const char *ticket, struct err *e)
 {

@@ -12,9 +12,9 @@
  *     if (r == 1) sendmail_message_pass(m, STDIN_FILENO, out, &err);
  *     sendmail_message_free(&m);
  *
- * The first 256 KiB are kept in memory, more in a file without a name in /tmp or /var/tmp; where there is none
- * (a chroot), the rest is passed on as it comes. On the way every field that has the ticket's name, and mbox lines
- * ("From ") on top, are left out.
+ * The first 256 KiB are kept in memory, more in a file without a name in /tmp or /var/tmp; where there
+ * is none (a chroot), the rest is passed on as it comes. On the way every field that has the ticket's
+ * name, and mbox lines ("From ") on top, are left out.
  */
 #include <stdbool.h>
 

@@ -3,9 +3,9 @@
 /*
  * sendmail_options - the command line of sendmail(1), as PHP, cron and thirty years of scripts write it.
  *
- * Letters may stand together (-ti), arguments may be joined (-fbob) or not (-f bob), recipients may stand between
- * options. Each letter has a row below: passed on, understood here, dropped because no MTA of today heeds it, or
- * refused with the reason. Nothing that is not in the table gets through.
+ * Letters may stand together (-ti), arguments may be joined (-fbob) or not (-f bob), recipients may
+ * stand between options. Each letter has a row below: passed on, understood here, dropped because no MTA
+ * of today heeds it, or refused with the reason. Nothing that is not in the table gets through.
  */
 #include "milter/sendmail_options.h"
 
@@ -82,7 +82,8 @@ notify_text(const char *text)
 static const char *
 return_text(const char *text)
 {
-	return strcasecmp(text, "full") == 0 || strcasecmp(text, "hdrs") == 0 ? NULL : "neither full nor hdrs";
+	return strcasecmp(text, "full") == 0 || strcasecmp(text, "hdrs") == 0 ? NULL :
+	    "neither full nor hdrs";
 }
 
 /* RFC 3461 4.4: xtext. */
@@ -99,7 +100,7 @@ envelope_text(const char *text)
 
 struct row {
 	char letter;
-	bool argument;
+	bool argument;		/* has one: it is never NULL then, but may be "" for QUEUE */
 	enum what what;
 	const char *as;		/* PASS: how the real sendmail gets it */
 	check_text *check;
@@ -107,7 +108,8 @@ struct row {
 };
 
 static const struct row rows[] = {
-	{ 'A', true, DROP, NULL, NULL, NULL },		/* which configuration of Sendmail: never the caller's choice */
+	{ 'A', true, DROP, NULL, NULL,
+	    NULL },		/* which configuration of Sendmail: never the caller's choice */
 	{ 'B', true, PASS, "-B", body_text, NULL },
 	{ 'b', true, TASK, NULL, NULL, NULL },
 	{ 'C', true, REFUSE, NULL, NULL, "another configuration can run programs" },
@@ -157,7 +159,7 @@ refuse(struct reading *r, char letter, const char *argument, const char *why)
 	    argument != NULL && plain_text(argument) == NULL ? argument : "", why);
 }
 
-/* ---- options with a meaning of their own -------------------------------------------------------------- */
+/* ---- options with a meaning of their own -------------------------------------------------------- */
 
 static int
 read_task(struct reading *r, const char *argument)
@@ -166,7 +168,8 @@ read_task(struct reading *r, const char *argument)
 		{ "m", SENDMAIL_SEND, NULL },
 		{ "p", SENDMAIL_LIST, NULL },
 		{ "i", SENDMAIL_ALIASES, NULL },
-		{ "s", SENDMAIL_SEND, "SMTP on standard input has no ticket; use SMTP to a port, or plain sendmail" },
+		{ "s", SENDMAIL_SEND,
+		    "SMTP on standard input has no ticket; use SMTP to a port, or plain sendmail" },
 		{ "d", SENDMAIL_SEND, "this is no daemon" },
 		{ "D", SENDMAIL_SEND, "this is no daemon" },
 		{ "l", SENDMAIL_SEND, "this is no daemon" },
@@ -203,7 +206,7 @@ read_set(struct reading *r, const char *argument)
 static int
 read_queue(struct reading *r, const char *argument)
 {
-	if (argument != NULL && *argument != '\0')
+	if (*argument != '\0')
 		return refuse(r, 'q', argument, "only the whole queue can be tried, once");
 	r->to->task = SENDMAIL_RUN;
 	return 0;
@@ -242,7 +245,7 @@ take(struct reading *r, const struct row *row, const char *argument)
 	return -1;
 }
 
-/* ---- the command line -------------------------------------------------------------------------------------- */
+/* ---- the command line --------------------------------------------------------------------------- */
 
 /* One word that begins with '-'. Returns how many words it took, or -1. */
 static int
@@ -257,7 +260,7 @@ read_word(struct reading *r, const char *word, const char *next)
 			return refuse(r, *word >= ' ' && *word <= '~' ? *word : '?', NULL, "not known here");
 		r->n_options++;
 		if (!row->argument) {
-			if (take(r, row, NULL) < 0)
+			if (take(r, row, "") < 0)
 				return -1;
 			continue;
 		}
@@ -266,7 +269,7 @@ read_word(struct reading *r, const char *word, const char *next)
 		if (*argument != '\0' || row->what == QUEUE)
 			return take(r, row, argument) < 0 ? -1 : 1;
 		if (row->what == REFUSE)
-			return take(r, row, NULL);
+			return take(r, row, "");
 		if (next == NULL)
 			return refuse(r, row->letter, NULL, "its argument is missing");
 		return take(r, row, next) < 0 ? -1 : 2;
@@ -315,11 +318,12 @@ finish(struct reading *r)
 int
 sendmail_options_read(int argc, char *const *argv, struct sendmail_options *to, struct err *e)
 {
-	struct reading r = { to, 0, e };
+	struct reading r;
 	bool options = true;
 	int i, n;
 
 	memset(to, 0, sizeof(*to));
+	r = (struct reading){ to, 0, e };
 	to->pass = calloc(2 * (size_t)argc + 1, sizeof(*to->pass));
 	to->recipients = calloc((size_t)argc + 1, sizeof(*to->recipients));
 	if (to->pass == NULL || to->recipients == NULL)

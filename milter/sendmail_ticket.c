@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * sendmail_ticket - the client's end of the ticket socket. It believes the daemon as little as it must: what it
- * takes for a ticket is one printable line, since it goes into a message's header.
+ * sendmail_ticket - the client's end of the ticket socket. It believes the daemon as little as it must:
+ * what it takes for a ticket is one printable line, since it goes into a message's header.
  */
 #include "milter/sendmail_ticket.h"
 
@@ -56,13 +56,15 @@ wait_for(int fd, short events, uint64_t deadline, struct err *e)
 	    err_set(e, ERR_SYSTEM, "poll: %s", strerror(errno));
 }
 
-/* With its queue full (EAGAIN), a unix socket cannot be waited for: so this blocks, for as long as we have. */
+/* With its queue full (EAGAIN), a unix socket cannot be waited for: so this blocks, for as long as we
+ * have. */
 static int
 call(const char *path, uint64_t deadline, struct err *e)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	uint64_t left = clock_left(deadline) + 1;
-	struct timeval most = { .tv_sec = (time_t)(left / 1000), .tv_usec = (suseconds_t)(left % 1000 * 1000) };
+	struct timeval most = { .tv_sec = (time_t)(left / 1000),
+	    .tv_usec = (suseconds_t)(left % 1000 * 1000) };
 	int fd;
 
 	if (!str_copy(sun.sun_path, sizeof(sun.sun_path), path))
@@ -119,7 +121,7 @@ sendmail_ticket_get(const char *path, unsigned timeout, const struct sendmail_sa
     size_t size, struct err *e)
 {
 	uint64_t deadline = clock_deadline(timeout);
-	char question[QUESTION], answer[ANSWER];
+	char question[QUESTION], answer[ANSWER] = "";
 	struct str q = STR_IN(question);
 	int fd, r;
 

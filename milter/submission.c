@@ -126,14 +126,15 @@ let_in(struct submission *s)
 	for (i = 0; i < 16; i++) {
 		fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0) {
-			s->resting = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+			s->resting = errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			    errno == ENOBUFS;
 			return;
 		}
 		come(s, fd);
 	}
 }
 
-/* ---- one guest ------------------------------------------------------------------------------------ */
+/* ---- one guest ---------------------------------------------------------------------------------- */
 
 static void
 answer(struct submission *s, struct guest *g)
@@ -203,7 +204,7 @@ serve(struct submission *s, struct guest *g, short events)
 	return true;
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------- */
+/* ---- the thread --------------------------------------------------------------------------------- */
 
 static int
 wait_for(const struct submission *s, struct pollfd *p)

@@ -10,8 +10,9 @@
  *     ...
  *     submission_close(&s);
  *
- * Every local user may ask, so every local user may be hostile: one thread serves all in turns, connections are
- * few for each user and short-lived, and nothing a user sends is more than text for his own ticket.
+ * Every local user may ask, so every local user may be hostile: one thread serves all in turns,
+ * connections are few for each user and short-lived, and nothing a user sends is more than text for his
+ * own ticket.
  *
  * The protocol is one question and one answer, in lines:
  *
@@ -21,8 +22,8 @@
  *     script=/srv/www/form.php
  *     (an empty line)
  *
- * All but the first line and the empty one may be left out. token is a web token, address what the sender says
- * the visitor's is.
+ * All but the first line and the empty one may be left out. token is a web token, address what the
+ * sender says the visitor's is.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -47,13 +48,13 @@ struct submission_hooks {
 	void *cookie;
 };
 
-/* Starts to answer on a listening unix socket, which it takes over when it succeeds. hooks are copied. NULL with
- * e filled. */
+/* Starts to answer on a listening unix socket, which it takes over when it succeeds. hooks are copied.
+ * NULL with e filled. */
 struct submission *submission_open(int take_listen_fd, const struct submission_hooks *hooks, struct err *e);
 /* Ends it; *s may be NULL. */
 void submission_close(struct submission **s);
 
-/* ---- one answer (submission_ticket.c) ------------------------------------------------------------------ */
+/* ---- one answer (submission_ticket.c) ----------------------------------------------------------- */
 
 struct submission_question {
 	const struct services *services;

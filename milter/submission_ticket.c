@@ -3,10 +3,10 @@
 /*
  * submission_ticket - reads what gatepost-sendmail says, weighs it, and seals the ticket.
  *
- * The user is the kernel's word. The visitor is, in this order: what the web server's token says, what a web
- * server put into the environment of an ancestor, what the sender says himself; the ticket tells which.
- * A token that names a site of another customer, or was used too often, is not believed, and the desk is told.
- * Nobody is refused a ticket for that: it attests the user all the same.
+ * The user is the kernel's word. The visitor is, in this order: what the web server's token says, what a
+ * web server put into the environment of an ancestor, what the sender says himself; the ticket tells
+ * which. A token that names a site of another customer, or was used too often, is not believed, and the
+ * desk is told. Nobody is refused a ticket for that: it attests the user all the same.
  */
 #include "milter/submission.h"
 
@@ -40,7 +40,7 @@ submission_numbers(struct submission_numbers *to)
 	to->refused = atomic_load_explicit(&counted.refused, memory_order_relaxed);
 }
 
-/* ---- the question ------------------------------------------------------------------------------------- */
+/* ---- the question ------------------------------------------------------------------------------- */
 
 struct said { const char *token, *address, *script; };
 
@@ -82,7 +82,7 @@ read_question(char *text, struct said *to)
 	return true;
 }
 
-/* ---- the visitor ------------------------------------------------------------------------------------------ */
+/* ---- the visitor -------------------------------------------------------------------------------- */
 
 struct asking {
 	const struct submission_question *q;
@@ -145,7 +145,8 @@ by_token(struct asking *k, const char *token)
 	if (ticket_book_use(k->q->tokens, w.nonce, 0, s->conf->submission.mails,
 	    w.time + 2 * s->conf->submission.valid, k->q->now, true) == TICKET_SPENT) {
 		tell_token(k, "ticket.token-spent", &w, arena_printf(k->arena,
-		    "a web token for %.100s was used for more than %u mails", w.vhost, s->conf->submission.mails));
+		    "a web token for %.100s was used for more than %u mails", w.vhost,
+		    s->conf->submission.mails));
 		return false;
 	}
 	k->ticket.submitter = w.visitor;
@@ -188,7 +189,7 @@ by_claim(struct asking *k, const char *address)
 	return true;
 }
 
-/* ---- the answer --------------------------------------------------------------------------------------------- */
+/* ---- the answer --------------------------------------------------------------------------------- */
 
 static void
 refuse(struct str *to, const char *word, const char *why)

@@ -15,16 +15,17 @@
  *     X-Gatepost-Host: www.acme.example   Gatepost-Token: 1.2026a....
  *     X-Gatepost-Request: 5f1c...
  *
- * The address is taken as it is said, so only the web server's user (submission.web_allow) may ask: for anyone else
- * the connection is closed. It must be what the web server itself resolved, never X-Forwarded-For.
+ * The address is taken as it is said, so only the web server's user (submission.web_allow) may ask: for
+ * anyone else the connection is closed. It must be what the web server itself resolved, never
+ * X-Forwarded-For.
  */
 #include "lib/err.h"
 
 struct chain;
 struct web_token;
 
-/* Starts to answer on a listening unix socket, which it takes over when it succeeds. chain gives a reference that
- * is given back, or NULL. NULL with e filled. */
+/* Starts to answer on a listening unix socket, which it takes over when it succeeds. chain gives a
+ * reference that is given back, or NULL. NULL with e filled. */
 struct web_token *web_token_open(int take_listen_fd, struct chain *(*chain)(void *cookie), void *cookie,
     struct err *e);
 /* Ends it; *w may be NULL. */

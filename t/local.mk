@@ -217,7 +217,7 @@ t_bench_loadgen_SOURCES = t/bench/loadgen.c t/milter/mta.c t/milter/mta.h
 
 FUZZERS = \
 	t/fuzz/fuzz_conf t/fuzz/fuzz_explain t/fuzz/fuzz_from t/fuzz/fuzz_header t/fuzz/fuzz_redis \
-	t/fuzz/fuzz_report t/fuzz/fuzz_signature t/fuzz/fuzz_stamp t/fuzz/fuzz_table
+	t/fuzz/fuzz_report t/fuzz/fuzz_signature t/fuzz/fuzz_stamp t/fuzz/fuzz_table t/fuzz/fuzz_ticket
 EXTRA_PROGRAMS += $(FUZZERS)
 fuzzers: $(FUZZERS)
 t_fuzz_fuzz_conf_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -265,6 +265,11 @@ t_fuzz_fuzz_table_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_table_SOURCES = t/fuzz/fuzz_table.c
 t_fuzz_fuzz_table_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 t_fuzz_fuzz_table_LDFLAGS = -fsanitize=fuzzer
+t_fuzz_fuzz_ticket_CPPFLAGS = $(TEST_CPPFLAGS)
+t_fuzz_fuzz_ticket_LDADD = $(TEST_LIBS)
+t_fuzz_fuzz_ticket_SOURCES = t/fuzz/fuzz_ticket.c milter/sendmail_message.c
+t_fuzz_fuzz_ticket_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+t_fuzz_fuzz_ticket_LDFLAGS = -fsanitize=fuzzer
 
 CLEANFILES += $(TOOLS) $(FUZZERS)
 EXTRA_DIST += .clang-tidy

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * sendmail_place - for tests: gatepost-sendmail's configuration is beside the program, so that each test has its own.
+ * sendmail_place - for tests: gatepost-sendmail's configuration is beside the program, so that each test
+ * has its own.
  */
 #include "milter/sendmail_conf.h"
 

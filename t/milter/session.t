@@ -112,18 +112,27 @@ daemon_stop
 
 rm -f "$T"/state.db*
 daemon_config <<'END'
-identity : { unidentified = "defer"; };
-limits = ( );
+identity : { unidentified = "defer"; local = "accept"; };
+limits = ( { name = "all"; per = "everyone"; count = "messages"; ceilings = [ "1/1h" ]; action = "defer"; } );
 END
 daemon_start
 play <<'END'
-test local mail that would be deferred is held instead
+test the first local message is taken
 connect pickup
 id 4P03
 mail www-data@web.example
 rcpt x@dest.example
 header From: www-data@web.example
 header Message-ID: <local3@web.example>
+eom
+expect pass
+
+test local mail that would be deferred is held instead
+id 4P04
+mail www-data@web.example
+rcpt x@dest.example
+header From: www-data@web.example
+header Message-ID: <local4@web.example>
 eom
 expect hold
 expect at EOM

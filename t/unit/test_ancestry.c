@@ -23,17 +23,22 @@
 #define CGI "GATEWAY_INTERFACE=CGI/1.1\0"
 
 static const struct { const char *name, *block; size_t n; const char *address, *script; } cases[] = {
-	{ "a CGI program", BLOCK(CGI "REMOTE_ADDR=203.0.113.9\0SCRIPT_FILENAME=/srv/a.php"), "203.0.113.9", "/srv/a.php" },
-	{ "in any order, over IPv6", BLOCK("PATH=/bin\0REMOTE_ADDR=2001:db8::1\0" CGI "A="), "2001:db8::1", "" },
-	{ "the first of two counts", BLOCK(CGI "REMOTE_ADDR=203.0.113.9\0REMOTE_ADDR=203.0.113.10"), "203.0.113.9", "" },
+	{ "a CGI program", BLOCK(CGI "REMOTE_ADDR=203.0.113.9\0SCRIPT_FILENAME=/srv/a.php"), "203.0.113.9",
+	    "/srv/a.php" },
+	{ "in any order, over IPv6", BLOCK("PATH=/bin\0REMOTE_ADDR=2001:db8::1\0" CGI "A="), "2001:db8::1",
+	    "" },
+	{ "the first of two counts", BLOCK(CGI "REMOTE_ADDR=203.0.113.9\0REMOTE_ADDR=203.0.113.10"),
+	    "203.0.113.9", "" },
 	{ "no CGI program", BLOCK("REMOTE_ADDR=203.0.113.9"), NULL, NULL },
 	{ "no address", BLOCK(CGI), NULL, NULL },
 	{ "none that can be read", BLOCK(CGI "REMOTE_ADDR=203.0.113.9, 10.0.0.1"), NULL, NULL },
 	{ "a name that only ends so", BLOCK(CGI "HTTP_REMOTE_ADDR=203.0.113.9"), NULL, NULL },
-	{ "cut off in the middle", CGI "REMOTE_ADDR=203.0.113.9", sizeof(CGI "REMOTE_ADDR=203.0.113.9") - 1, NULL, NULL },
+	{ "cut off in the middle", CGI "REMOTE_ADDR=203.0.113.9", sizeof(CGI "REMOTE_ADDR=203.0.113.9") - 1,
+	    NULL, NULL },
 	{ "nothing", "", 0, NULL, NULL },
 	{ "only NULs", "\0\0\0", 3, NULL, NULL },
-	{ "control characters in the script", BLOCK(CGI "REMOTE_ADDR=203.0.113.9\0SCRIPT_FILENAME=/a\nb"), "203.0.113.9", "/a?b" },
+	{ "control characters in the script", BLOCK(CGI "REMOTE_ADDR=203.0.113.9\0SCRIPT_FILENAME=/a\nb"),
+	    "203.0.113.9", "/a?b" },
 };
 
 static void
@@ -66,7 +71,8 @@ is_server(void *cookie, uid_t uid)
 static bool
 found_below(char *const *environment, bool server, struct ancestry_found *to)
 {
-	static char sh[] = "sh", c[] = "-c", script[] = "REMOTE_ADDR=198.51.100.66 sh -c 'echo $$; read x; :'; :";
+	static char sh[] = "sh", c[] = "-c",
+	    script[] = "REMOTE_ADDR=198.51.100.66 sh -c 'echo $$; read x; :'; :";
 	char *const argv[] = { sh, c, script, NULL };
 	int out[2], in[2], process;
 	char line[40] = "";
@@ -102,7 +108,8 @@ found_below(char *const *environment, bool server, struct ancestry_found *to)
 static void
 own_tree(void **state)
 {
-	static char path[] = "PATH=/usr/bin:/bin", interface[] = "GATEWAY_INTERFACE=CGI/1.1", address[] = "REMOTE_ADDR=203.0.113.9";
+	static char path[] = "PATH=/usr/bin:/bin", interface[] = "GATEWAY_INTERFACE=CGI/1.1",
+	    address[] = "REMOTE_ADDR=203.0.113.9";
 	char *const cgi[] = { path, interface, address, NULL }, *const plain[] = { path, address, NULL };
 	struct ancestry_found found;
 	char text[NET_TEXT];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * gatepost-sendmail: command lines as people write them and as attackers do; messages of every shape, whole behind
- * their ticket; its configuration.
+ * gatepost-sendmail: command lines as people write them and as attackers do; messages of every shape,
+ * whole behind their ticket; its configuration.
  */
 #include "milter/sendmail_options.h"
 
@@ -25,7 +25,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* ---- options: what the real one gets, "|" between words; a '-' alone in front of recipients --------- */
+/* ---- options: what the real one gets, "|" between words; a '-' alone in front of recipients ----- */
 
 static const struct { const char *line, *want; } good[] = {
 	{ "x -t -i", "t i" },
@@ -58,11 +58,15 @@ static const struct { const char *line, *want; } good[] = {
 };
 
 static const char *const bad[] = {
-	"x", "x -i", "x -bs", "x -bd", "x -bD", "x -bt", "x -bv a@b.example", "x -bz", "x -b", "x -C/tmp/evil -t",
+	"x", "x -i", "x -bs", "x -bd", "x -bD", "x -bt", "x -bv a@b.example", "x -bz", "x -b",
+	"x -C/tmp/evil -t",
 	"x -t -C /tmp/evil", "x -X/tmp/log -t", "x -t -X", "x -X /tmp/log a@b.example", "x -tX/tmp/log",
-	"x -OQueueDirectory=/tmp -t", "x -O QueueDirectory=/tmp -t", "x -oQ/tmp -t", "x -oX -t", "x -o", "x -oiQ -t",
-	"x -d99 -t", "x -D/tmp/x -t", "x -MsX -t", "x -L evil -t", "x -I", "x -QQ -t", "x -qR.example", "x -q30m -bd",
-	"x -q -t", "x -bp a@b.example", "x -bp -q", "x -Z -t", "x -N sometimes -t", "x -N never,delay -t", "x -N -t",
+	"x -OQueueDirectory=/tmp -t", "x -O QueueDirectory=/tmp -t", "x -oQ/tmp -t", "x -oX -t", "x -o",
+	"x -oiQ -t",
+	"x -d99 -t", "x -D/tmp/x -t", "x -MsX -t", "x -L evil -t", "x -I", "x -QQ -t", "x -qR.example",
+	"x -q30m -bd",
+	"x -q -t", "x -bp a@b.example", "x -bp -q", "x -Z -t", "x -N sometimes -t", "x -N never,delay -t",
+	"x -N -t",
 	"x -R some -t", "x -B9BIT -t", "x -f", "x -t -f", "x -f -X/tmp/log a@b.example", "x -- -X/tmp/log",
 	"x -t -- -t", "x -", "x --config=/tmp/evil -t", "x --help",
 };
@@ -142,7 +146,8 @@ options_that_are_refused(void **state)
 static void
 hostile_arguments(void **state)
 {
-	char name[] = "x", t[] = "-t", option[] = "-f", lines[] = "bob\nX: y", full[] = "-FBob\r\nBcc: all@b.example";
+	char name[] = "x", t[] = "-t", option[] = "-f", lines[] = "bob\nX: y",
+	    full[] = "-FBob\r\nBcc: all@b.example";
 	char longer[1200], none[] = "";
 	char *const cases[][5] = {
 		{ name, t, option, lines, NULL }, { name, t, full, NULL }, { name, lines, NULL },
@@ -173,16 +178,20 @@ static const struct { const char *name, *in, *out; bool dots; } messages[] = {
 	{ "no end of line", "Subject: x", "Gatepost-Ticket: T\nSubject: x", false },
 	{ "a copy of the ticket", "Gatepost-Ticket: forged\nSubject: x\n\nt\n",
 	    "Gatepost-Ticket: T\nSubject: x\n\nt\n", false },
-	{ "copies in any case, folded, with blanks", "A: b\ngatepost-ticket : x\n y\n\tz\nGATEPOST-TICKET\t:\nC: d\n\nt\n",
+	{ "copies in any case, folded, with blanks",
+	    "A: b\ngatepost-ticket : x\n y\n\tz\nGATEPOST-TICKET\t:\nC: d\n\nt\n",
 	    "Gatepost-Ticket: T\nA: b\nC: d\n\nt\n", false },
 	{ "what only begins so", "Gatepost-Tickets: 1\nGatepost-Ticke: 2\n\nt\n",
 	    "Gatepost-Ticket: T\nGatepost-Tickets: 1\nGatepost-Ticke: 2\n\nt\n", false },
-	{ "a body is nobody's business", "A: b\n\nGatepost-Ticket: x\n", "Gatepost-Ticket: T\nA: b\n\nGatepost-Ticket: x\n",
+	{ "a body is nobody's business", "A: b\n\nGatepost-Ticket: x\n",
+	    "Gatepost-Ticket: T\nA: b\n\nGatepost-Ticket: x\n",
 	    false },
-	{ "mbox lines on top", "From bob Mon\n>From x\nA: b\n\nt\n", "Gatepost-Ticket: T\nA: b\n\nt\n", false },
+	{ "mbox lines on top", "From bob Mon\n>From x\nA: b\n\nt\n", "Gatepost-Ticket: T\nA: b\n\nt\n",
+	    false },
 	{ "mbox lines further down", "A: b\n\nFrom bob\n", "Gatepost-Ticket: T\nA: b\n\nFrom bob\n", false },
 	{ "a lone dot ends", "A: b\n\nt\n.\nmore\n", "Gatepost-Ticket: T\nA: b\n\nt\n", true },
-	{ "with CRLF too", "A: b\r\n\r\nt\r\n.\r\nmore\r\n", "Gatepost-Ticket: T\r\nA: b\r\n\r\nt\r\n", true },
+	{ "with CRLF too", "A: b\r\n\r\nt\r\n.\r\nmore\r\n", "Gatepost-Ticket: T\r\nA: b\r\n\r\nt\r\n",
+	    true },
 	{ "and as the last line", "A: b\n\nt\n.", "Gatepost-Ticket: T\nA: b\n\nt\n", true },
 	{ "and in the header", "A: b\n.\n", "Gatepost-Ticket: T\nA: b\n", true },
 	{ "with -i it does not", "A: b\n\n.\nmore\n", "Gatepost-Ticket: T\nA: b\n\n.\nmore\n", false },
@@ -294,7 +303,7 @@ large_messages_are_whole(void **state)
 	free(out);
 }
 
-/* ---- its configuration ------------------------------------------------------------------------------- */
+/* ---- its configuration -------------------------------------------------------------------------- */
 
 static int
 read_conf(const char *text, struct sendmail_conf *c, struct err *e)
@@ -314,7 +323,8 @@ read_conf(const char *text, struct sendmail_conf *c, struct err *e)
 static void
 configuration(void **state)
 {
-	static const char *const wrong[] = { "x\n", "sendmail\n", "sendmail = relative\n", "socket =\n", "without_ticket = no\n",
+	static const char *const wrong[] = { "x\n", "sendmail\n", "sendmail = relative\n", "socket =\n",
+	    "without_ticket = no\n",
 		"timeout = 0\n", "timeout = 2h\n", "unknown = 1\n" };
 	struct sendmail_conf c;
 	char line[700];
@@ -325,7 +335,8 @@ configuration(void **state)
 	assert_int_equal(sendmail_conf_read("/nonexistent/sendmail.conf", &c, &e), 0);
 	assert_string_equal(c.socket, "/run/gatepost/submission.sock");
 	assert_true(c.queue);
-	assert_int_equal(read_conf("# comment\n\n sendmail = /usr/sbin/sendmail.mta \r\nwithout_ticket=tempfail\ntimeout = 500ms",
+	assert_int_equal(read_conf("# comment\n\n sendmail = /usr/sbin/sendmail.mta \r\n"
+	    "without_ticket=tempfail\ntimeout = 500ms",
 	    &c, &e), 0);
 	assert_string_equal(c.sendmail, "/usr/sbin/sendmail.mta");
 	assert_false(c.queue);

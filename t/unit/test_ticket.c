@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * ticket: what was sealed is read again, by the same keys, in time, as what it was; nothing else opens; a nonce
- * is counted.
+ * ticket: what was sealed is read again, by the same keys, in time, as what it was; nothing else opens;
+ * a nonce is counted.
  */
 #include "lib/ticket.h"
 
@@ -137,7 +137,8 @@ static void
 time_runs_out_both_ways(void **state)
 {
 	static const struct { int64_t age; enum ticket_result result; } cases[] = {
-		{ 0, TICKET_GOOD }, { 60000, TICKET_GOOD }, { 60001, TICKET_EXPIRED }, { -60000, TICKET_GOOD },
+		{ 0, TICKET_GOOD }, { 60000, TICKET_GOOD }, { 60001, TICKET_EXPIRED }, { -60000,
+		    TICKET_GOOD },
 		{ -60001, TICKET_EXPIRED }, { (int64_t)86400000, TICKET_EXPIRED },
 	};
 	struct ticket t = sample(), back;
@@ -149,7 +150,8 @@ time_runs_out_both_ways(void **state)
 	assert_int_equal(ticket_close(ours, &t, value, sizeof(value), &e), 0);
 	for (i = 0; i < COUNT(cases); i++) {
 		memset(&back, 0, sizeof(back));
-		assert_int_equal(ticket_open(ours, value, (uint64_t)((int64_t)NOW + cases[i].age), VALID, &back),
+		assert_int_equal(ticket_open(ours, value, (uint64_t)((int64_t)NOW + cases[i].age), VALID,
+		    &back),
 		    cases[i].result);
 		assert_int_equal(back.uid, 1001);
 	}
@@ -172,9 +174,11 @@ others_keys_do_not_open_it(void **state)
 static void
 other_forms_are_none(void **state)
 {
-	static const char *const cases[] = { "", "v=1", "v=1; k=test", "v=1; k=test; t=", "v=2; k=test; t=AAAA",
+	static const char *const cases[] = { "", "v=1", "v=1; k=test", "v=1; k=test; t=",
+	    "v=2; k=test; t=AAAA",
 		"v=1; k=; t=AAAA", "v=1; k=TEST; t=AAAA", "v=1; k=a-b; t=AAAA", "k=test; v=1; t=AAAA",
-		"v=1; k=averyverylongkeyid; t=AAAA", "v=1; k=test; t=A", "v=1; k=test; t=!!!!", "v=1;k=test;t=\x80",
+		"v=1; k=averyverylongkeyid; t=AAAA", "v=1; k=test; t=A", "v=1; k=test; t=!!!!",
+		"v=1;k=test;t=\x80",
 		"v=1; k=test; t=AAAA; x=1" };
 	struct ticket back;
 	char big[5000];
@@ -279,7 +283,8 @@ static void
 uses_are_counted(void **state)
 {
 	static const struct { uint64_t digest, now; enum ticket_use use; } steps[] = {
-		{ 7, 0, TICKET_FIRST }, { 7, 1, TICKET_AGAIN }, { 8, 2, TICKET_SPENT }, { 7, 3, TICKET_AGAIN },
+		{ 7, 0, TICKET_FIRST }, { 7, 1, TICKET_AGAIN }, { 8, 2, TICKET_SPENT }, { 7, 3,
+		    TICKET_AGAIN },
 		{ 7, 4, TICKET_SPENT }, { 8, 100, TICKET_FIRST }, { 7, 101, TICKET_SPENT },
 	};
 	struct ticket_book *b = ticket_book_new(1000);
@@ -311,7 +316,8 @@ as_many_as_promised_are_remembered(void **state)
 	assert_non_null(nonces);
 	for (i = 0; i < MOST; i++) {
 		seal_random(nonces[i], TICKET_NONCE);
-		assert_int_equal(ticket_book_use(b, nonces[i], 1, 1, NOW + 60000 + i, NOW, true), TICKET_FIRST);
+		assert_int_equal(ticket_book_use(b, nonces[i], 1, 1, NOW + 60000 + i, NOW, true),
+		    TICKET_FIRST);
 	}
 	for (i = 0; i < MOST; i++)
 		lost += ticket_book_use(b, nonces[i], 2, 1, NOW + 1, NOW, false) != TICKET_SPENT;
