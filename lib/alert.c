@@ -92,7 +92,8 @@ struct alert_extra {
 /* str_kv takes 256 bytes of a value; a longer one has to stay recognisable as such. */
 const struct alert_text alert_texts[ALERT_TEXTS] = {
 	ALERT_TEXT(kind, 64), ALERT_TEXT(severity, 16), ALERT_TEXT(customer, 128), ALERT_TEXT(account, 260),
-	ALERT_TEXT(limit, 40), ALERT_TEXT(client, 64), ALERT_TEXT(submitter, 64), ALERT_TEXT(sender, 260),
+	ALERT_TEXT(limit, 40), ALERT_TEXT(client, 64), ALERT_TEXT(submitter, 64), ALERT_TEXT(script, 260),
+	ALERT_TEXT(sender, 260),
 	ALERT_TEXT(from, 260), ALERT_TEXT(mailer, 64), ALERT_TEXT(transaction, 64), ALERT_TEXT(queue_id, 64),
 	ALERT_TEXT(message_id, 260), ALERT_TEXT(action, 16), ALERT_TEXT(reason, 260),
 	ALERT_TEXT(suspend_kind, 16), ALERT_TEXT(suspend_subject, 320)
@@ -283,6 +284,7 @@ fields_fill(struct alert_fields *f, const struct alert_item *i, const struct ale
 	fields_of_limit(f, v);
 	field_add(f, "client", v->client);
 	field_add(f, "submitter", v->submitter);
+	field_add(f, "script", v->script);
 	field_add(f, "sender", v->sender);
 	field_add(f, "from", v->from);
 	field_add(f, "mailer", v->mailer);

@@ -36,7 +36,7 @@ struct alert_event {
 	uint32_t used, ceiling;	/* shown when limit is set */
 	uint64_t window;	/* ms */
 	uint64_t retry_at;	/* ms; for limit.exceeded: when the incident can be over; 0 = unknown */
-	const char *client, *submitter, *sender, *from, *mailer;
+	const char *client, *submitter, *script, *sender, *from, *mailer;
 	const char *transaction, *queue_id, *message_id;
 	const char *action;	/* what was done: "defer"... */
 	bool monitor;		/* mode=monitor: nothing was done */

@@ -55,7 +55,7 @@ struct alert_item {
 	char data[];
 };
 
-#define ALERT_TEXTS 17			/* texts of a struct alert_event */
+#define ALERT_TEXTS 18			/* texts of a struct alert_event */
 struct alert_text { size_t offset; size_t most; };
 extern const struct alert_text alert_texts[ALERT_TEXTS];
 

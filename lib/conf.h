@@ -28,7 +28,10 @@
 /* What to do with a message, weakest first (product order). */
 enum conf_action { CONF_ACCEPT, CONF_TAG, CONF_SLOW, CONF_HOLD, CONF_DEFER, CONF_REJECT };
 enum conf_mode { CONF_ENFORCE, CONF_MONITOR };
-enum conf_form { CONF_FORM_PLAIN, CONF_FORM_OFF };
+enum conf_form { CONF_FORM_PLAIN, CONF_FORM_OPAQUE, CONF_FORM_OFF };
+/* What a header of trace.also says. */
+enum conf_also { CONF_ALSO_CUSTOMER, CONF_ALSO_ACCOUNT, CONF_ALSO_CLIENT, CONF_ALSO_SUBMITTER,
+	CONF_ALSO_DOMAIN, CONF_ALSO_RELAY, CONF_ALSO_QUEUE_ID, CONF_ALSO_TOKEN };
 
 const char *conf_action_text(enum conf_action a);	/* "accept"... */
 bool conf_action_parse(const char *text, enum conf_action *to);
@@ -107,9 +110,9 @@ struct conf {
 		const char *accounts, *networks, *users, *domains, *customers, *also, *mailers;
 	} tables;
 	struct {
-		bool login, network;	/* sources, in their order */
+		bool login, ticket, network;	/* sources, in their order */
 		struct conf_strings sources;
-		enum conf_action unidentified, unsure;
+		enum conf_action unidentified, local, unsure;
 		struct conf_strings relays;	/* addresses or prefixes */
 		struct conf_strings bounce_domains;	/* our own bounces are From; empty = relay's name */
 		enum conf_mode mode;
@@ -122,12 +125,33 @@ struct conf {
 	} ownership;
 	struct {
 		struct { const char *header; enum conf_form form; } customer, submitter;
-		enum conf_action forged;	/* accept, tag, hold or reject a message that carried a copy
-						 * of our stamp */
+		struct { const char *header, *keys; } sealed;	/* "" = off; keys: the key file */
+		/* accept, tag, hold or reject a message with a stamp that our key did not make, of a key that
+		 * is not ours, with one of our plain headers, with another message's genuine stamp */
+		enum conf_action forged, foreign, copied, replayed;
+		struct {
+			uint64_t fresh;		/* ms */
+			unsigned times;
+			struct conf_strings expands;	/* addresses or prefixes */
+		} reentry;
+		struct {			/* "" = off */
+			const char *report_abuse, *cfbl_address, *feedback_id, *authserv_id;
+		} extras;
+		struct { const char *name; enum conf_also what; } *also;	/* further headers to write */
+		size_t n_also;
 		struct conf_strings strip;	/* further header names to remove */
+		struct { uint64_t size, keep; } memory;	/* size 0 = off; keep: ms */
 		enum conf_mode mode;
 	} trace;
 	struct { struct conf_strings trusted; const char *header; bool remove; } submitter;
+	struct {			/* mail of local users, by gatepost-sendmail */
+		const char *socket, *web;	/* "" = none */
+		struct conf_strings web_allow;	/* user names, "@group" */
+		uint64_t valid;			/* ms, of tickets and web tokens */
+		unsigned mails;			/* for one web token */
+		enum conf_action forged, expired;
+		enum conf_mode mode;
+	} submission;
 	struct {
 		const char *signatures;		/* "" = off */
 		const char *directory;		/* the operator's own signatures; "" = none */

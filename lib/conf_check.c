@@ -49,6 +49,8 @@ check_sources(struct conf_reader *r, struct conf *c)
 	for (i = 0; i < c->identity.sources.n; i++) {
 		if (strcmp(c->identity.sources.at[i], "login") == 0)
 			c->identity.login = true;
+		else if (strcmp(c->identity.sources.at[i], "ticket") == 0)
+			c->identity.ticket = true;
 		else
 			c->identity.network = true;
 	}
@@ -63,9 +65,13 @@ check_sources(struct conf_reader *r, struct conf *c)
 static void
 check_users(struct conf_reader *r, const struct conf *c)
 {
-	if (c->tables.users[0] != '\0')
+	if (c->tables.users[0] != '\0' && !c->identity.ticket)
 		conf_warn_at(r, check_place(r, "tables.users"), "tables.users",
 		    "no source of identity reads this table");
+	if (c->submission.socket[0] != '\0' && c->identity.ticket &&
+	    check_no_table(r, "users", c->tables.users))
+		conf_problem_at(r, check_place(r, "tables.users"), "tables.users",
+		    "missing; allowed: a table of local users, or identity.sources without \"ticket\"");
 }
 
 static void
@@ -127,6 +133,7 @@ check_headers(struct conf_reader *r, const struct conf *c)
 		    c->trace.customer.form == CONF_FORM_OFF ? "" : c->trace.customer.header },
 		{ "trace.submitter.header",
 		    c->trace.submitter.form == CONF_FORM_OFF ? "" : c->trace.submitter.header },
+		{ "trace.sealed.header", c->trace.sealed.header },
 		{ "mailers.header", c->mailers.header },
 		{ "tag_header", c->tag_header },
 		{ "slow_header", c->slow_header },
@@ -137,6 +144,81 @@ check_headers(struct conf_reader *r, const struct conf *c)
 		for (j = 0; j < i; j++)
 			if (h[i].name[0] != '\0' && str_ieq(h[i].name, h[j].name))
 				check_same_name(r, h[i].path, h[j].path, h[i].name);
+}
+
+/* Smaller segments than 64 KiB would be mostly file names. */
+static void
+check_memory(struct conf_reader *r, const struct conf *c)
+{
+	if (c->trace.memory.size > 0 && c->trace.memory.size < (UINT64_C(1) << 20))
+		conf_problem_at(r, check_place(r, "trace.memory.size"), "trace.memory.size",
+		    "is too little; allowed: 0, or a size from 1M");
+}
+
+/* Further headers beside those of our own names, and a pseudonym without a key. */
+static void
+check_trace(struct conf_reader *r, const struct conf *c)
+{
+	const struct { const char *path; bool asks; } k[] = {
+		{ "trace.customer.form", c->trace.customer.form == CONF_FORM_OPAQUE },
+		{ "trace.submitter.form", c->trace.submitter.form == CONF_FORM_OPAQUE },
+		{ "trace.extras.report_abuse", *c->trace.extras.report_abuse != '\0' },
+		{ "trace.extras.cfbl_address", *c->trace.extras.cfbl_address != '\0' },
+		{ "trace.extras.feedback_id", *c->trace.extras.feedback_id != '\0' },
+		{ "trace.extras.authserv_id", *c->trace.extras.authserv_id != '\0' },
+	};
+	const char *const ours[] = { c->trace.customer.header, c->trace.submitter.header,
+	    c->trace.sealed.header,
+	    c->mailers.header, c->tag_header, c->slow_header, "X-Report-Abuse", "CFBL-Address",
+	    "CFBL-Feedback-ID", "Feedback-ID", "Authentication-Results" };
+	struct conf_place also = check_place(r, "trace.also");
+	size_t i, j;
+
+	for (i = 0; i < sizeof(k) / sizeof(k[0]); i++)
+		if (k[i].asks && *c->trace.sealed.keys == '\0')
+			conf_problem_at(r, check_place(r, k[i].path), k[i].path,
+			    "needs a key; allowed: with trace.sealed.keys only");
+	for (i = 0; i < c->trace.n_also; i++) {
+		for (j = 0; j < sizeof(ours) / sizeof(ours[0]); j++)
+			if (str_ieq(c->trace.also[i].name, ours[j]))
+				conf_problem_at(r, also, "trace.also",
+				    "\"%s\" is written by us already; allowed: another name", ours[j]);
+		for (j = 0; j < i; j++)
+			if (str_ieq(c->trace.also[i].name, c->trace.also[j].name))
+				conf_problem_at(r, also, "trace.also", "\"%s\" stands twice; allowed: once",
+				    c->trace.also[i].name);
+		if (c->trace.also[i].what == CONF_ALSO_TOKEN &&
+		    (*c->trace.sealed.keys == '\0' || *c->trace.sealed.header == '\0'))
+			conf_problem_at(r, also, "trace.also",
+			    "a token needs a key; allowed: with trace.sealed.keys and header only");
+	}
+}
+
+static void
+check_socket(struct conf_reader *r, const struct conf *c, const char *path, const char *value,
+    const char *other)
+{
+	size_t i;
+
+	for (i = 0; i < c->listen.n; i++)
+		if (strcmp(c->listen.at[i], value) == 0)
+			other = value;
+	if (value[0] != '\0' && (strcmp(value, c->api) == 0 || strcmp(value, other) == 0))
+		conf_problem_at(r, check_place(r, path), path,
+		    "\"%s\" is another socket too; allowed: a socket of its own", value);
+}
+
+static void
+check_submission(struct conf_reader *r, const struct conf *c)
+{
+	check_socket(r, c, "submission.socket", c->submission.socket, "");
+	check_socket(r, c, "submission.web", c->submission.web, c->submission.socket);
+	if (c->submission.web[0] != '\0' && c->submission.socket[0] == '\0')
+		conf_warn_at(r, check_place(r, "submission.web"), "submission.web",
+		    "tokens are of no use without submission.socket, which reads them");
+	if (c->submission.expired == CONF_ACCEPT)
+		conf_warn_at(r, check_place(r, "submission.expired"), "submission.expired",
+		    "\"accept\" lets whoever kept a ticket send as its user for ever");
 }
 
 static void
@@ -209,12 +291,15 @@ void
 conf_check(struct conf_reader *r, struct conf *c)
 {
 	check_listen(r, c);
+	check_submission(r, c);
 	check_sources(r, c);
 	check_users(r, c);
 	check_ownership(r, c);
 	check_headers(r, c);
+	check_trace(r, c);
 	check_plans(r, c);
 	check_mailer_plans(r, c);
+	check_memory(r, c);
 	check_limits(r, c);
 	check_store(r, c);
 }

@@ -405,6 +405,60 @@ plans_write(struct str *to, const struct conf_rule *u, const void *field)
 
 const struct conf_type conf_type_plans = { plans_read, plans_write };
 
+/* ---- what is told to others under their names -------------------------------------------- */
+
+static void
+also_read(struct conf_reader *r, const struct conf_rule *u, const struct conf_node *n, void *field)
+{
+	struct conf *c = field;
+	char space[160];
+	struct str why = STR_IN(space);
+	size_t i;
+	int v;
+
+	if (!is_group(r, u, n))
+		return;
+	c->trace.also = arena_zalloc(r->keep, n->n * sizeof(*c->trace.also));
+	c->trace.n_also = 0;
+	for (i = 0; i < n->n; i++) {
+		why = (struct str)STR_IN(space);
+		if (!conf_check_header(n->child[i].name, &why)) {
+			conf_problem(r, &n->child[i],
+			    "%s; allowed: a header name of your own, such as X-Example",
+			    space);
+			continue;
+		}
+		if (n->child[i].kind != CONF_NODE_TEXT ||
+		    !conf_word_parse(conf_words_also, n->child[i].text, &v)) {
+			why = (struct str)STR_IN(space);
+			conf_found(&n->child[i], &why);
+			conf_problem(r, &n->child[i], "%s is nothing that we could say; allowed: %s", space,
+			    u->row.allowed);
+			continue;
+		}
+		c->trace.also[c->trace.n_also].name = arena_strdup(r->keep, n->child[i].name);
+		c->trace.also[c->trace.n_also++].what = (enum conf_also)v;
+	}
+}
+
+static void
+also_write(struct str *to, const struct conf_rule *u, const void *field)
+{
+	const struct conf *c = field;
+	size_t i;
+
+	(void)u;
+	str_cat(to, "{ ");
+	for (i = 0; i < c->trace.n_also; i++) {
+		str_catf(to, "%s = ", c->trace.also[i].name);
+		conf_quote(to, conf_word_text(conf_words_also, (int)c->trace.also[i].what));
+		str_cat(to, "; ");
+	}
+	str_cat(to, "}");
+}
+
+const struct conf_type conf_type_also = { also_read, also_write };
+
 /* ---- what is done about mailers --------------------------------------------------------- */
 
 /* `{ NAME = "ACTION"; ... }` with names of which known() speaks; the others are told as wrong. */

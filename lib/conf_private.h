@@ -28,7 +28,7 @@
 #define CONF_DEPTH_MAX 8u		/* includes within includes; groups within groups */
 #define CONF_LIST_MAX 1024u		/* elements of a list */
 #define CONF_LIMITS_MAX 64u		/* each may keep a window for each key */
-#define CONF_RULES_MAX 96u		/* rows of one table */
+#define CONF_RULES_MAX 192u		/* rows of one table */
 #define CONF_NAME_MAX 32u		/* of a limit or plan */
 #define CONF_UNIX_PATH_MAX 107u		/* sun_path, without its NUL */
 
@@ -155,8 +155,9 @@ void conf_found(const struct conf_node *n, struct str *to);
 extern const struct conf_type conf_type_text, conf_type_texts, conf_type_bool, conf_type_number,
     conf_type_duration, conf_type_size, conf_type_word, conf_type_word_bool, conf_type_choice;
 /* conf_group.c */
-extern const struct conf_type conf_type_actions, conf_type_mailer_plans, conf_type_traits, conf_type_plans,
-    conf_type_limits, conf_type_escalate, conf_type_per, conf_type_ceilings, conf_type_limit_action, conf_type_suspend;
+extern const struct conf_type conf_type_also, conf_type_actions, conf_type_mailer_plans, conf_type_traits,
+    conf_type_plans, conf_type_limits, conf_type_escalate, conf_type_per, conf_type_ceilings,
+    conf_type_limit_action, conf_type_suspend;
 
 /* Tells `PATH: FOUND WRONG; allowed: ...` with the row's own words for what is allowed. */
 void conf_refuse(struct conf_reader *r, const struct conf_rule *u, const struct conf_node *n,
@@ -172,17 +173,20 @@ bool conf_word_parse(const struct conf_word *words, const char *text, int *value
 
 /* ---- conf_word.c: what a text may say ---- */
 
-conf_text_check conf_check_listen, conf_check_socket, conf_check_octal, conf_check_account, conf_check_allow,
+conf_text_check conf_check_listen, conf_check_socket, conf_check_socket_or_none, conf_check_octal,
+    conf_check_account, conf_check_allow,
     conf_check_relay, conf_check_header, conf_check_header_or_none, conf_check_facility,
     conf_check_path, conf_check_path_or_none, conf_check_store, conf_check_server,
     conf_check_master, conf_check_redis_user, conf_check_prefix, conf_check_table, conf_check_network,
     conf_check_domain, conf_check_source, conf_check_name, conf_check_name_or_none, conf_check_mailer,
-    conf_check_when;
+    conf_check_when, conf_check_abuse_address, conf_check_address_or_none, conf_check_sender_id,
+    conf_check_authserv_id;
 bool conf_name_ok(const char *text);
 
-extern const struct conf_word conf_words_action[], conf_words_unidentified[], conf_words_forged[],
-    conf_words_limit_action[], conf_words_mode[], conf_words_form[], conf_words_topology[],
-    conf_words_first_seen[], conf_words_per[], conf_words_count[], conf_words_sender[], conf_words_level[];
+extern const struct conf_word conf_words_action[], conf_words_unidentified[], conf_words_local[],
+    conf_words_forged[], conf_words_limit_action[], conf_words_mode[], conf_words_form[], conf_words_also[],
+    conf_words_topology[], conf_words_first_seen[], conf_words_per[], conf_words_count[], conf_words_sender[],
+    conf_words_level[];
 
 /* ---- conf_check.c ---- */
 

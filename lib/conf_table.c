@@ -33,6 +33,7 @@
 
 #define ACTIONS "accept, tag, slow, hold, defer or reject"
 #define MODES "enforce or monitor"
+#define SOCKET_OR_NONE "unix:/absolute/path of at most 107 bytes, or \"\" for none"
 #define HEADER "a header name of your own, such as X-Example"
 #define NETWORKS "addresses and prefixes such as 192.0.2.0/24"
 #define TABLE "TYPE:/absolute/path such as file:/etc/gatepost/NAME, or \"\" for none"
@@ -49,6 +50,9 @@
 #define ACTION_ROW(path, field, def, help) \
 	{ ROW(path, "word", def, ACTIONS, RELOAD, help), .type = &conf_type_word, .at = AT(field), \
 	    .words = conf_words_action }
+#define STAMP_ROW(path, field, def, help) \
+	{ ROW(path, "word", def, "accept, tag, hold or reject", RELOAD, help), .type = &conf_type_word, \
+	    .at = AT(field), .words = conf_words_forged }
 #define TABLE_ROW(path, field, help) \
 	{ EXAMPLE(path, "table", "\"\"", TABLE, RELOAD, help), .type = &conf_type_text, .at = AT(field), \
 	    .check = conf_check_table }
@@ -147,13 +151,17 @@ static const struct conf_rule main_rules[] = {
 	TABLE_ROW("tables.also", tables.also, "customer or account -> foreign addresses it may use as well"),
 	TABLE_ROW("tables.mailers", tables.mailers, "customer or account -> mailers that it may use"),
 
-	{ ROW("identity.sources", "list", "[ \"login\", \"network\" ]", "login, network", RELOAD,
+	{ ROW("identity.sources", "list", "[ \"login\", \"ticket\", \"network\" ]",
+	    "login, ticket, network", RELOAD,
 	    "how a sender is known; the first that knows wins"),
 	    .type = &conf_type_texts, .at = AT(identity.sources), .least = 1, .most = 8,
 	    .check = conf_check_source },
 	{ ROW("identity.unidentified", "word", "\"reject\"", "reject, defer, accept or hold", RELOAD,
 	    "action when no source knows the sender"),
 	    .type = &conf_type_word, .at = AT(identity.unidentified), .words = conf_words_unidentified },
+	{ ROW("identity.local", "word", "\"reject\"", "reject, hold or accept", RELOAD,
+	    "action when no source knows who sent with sendmail(1)"),
+	    .type = &conf_type_word, .at = AT(identity.local), .words = conf_words_local },
 	ACTION_ROW("identity.unsure", identity.unsure, "\"defer\"", "action when a table cannot answer"),
 	{ ROW("identity.relays", "list", "[ \"127.0.0.1\", \"::1\" ]", NETWORKS, RELOAD,
 	    "our own hosts: no customers, may send bounces and local mail"),
@@ -181,22 +189,66 @@ static const struct conf_rule main_rules[] = {
 
 	TEXT_ROW("trace.customer.header", trace.customer.header, "header", "\"X-Customer-ID\"", HEADER,
 	    RELOAD, "header that names the customer", conf_check_header),
-	{ ROW("trace.customer.form", "word", "\"plain\"", "plain or off", RELOAD,
+	{ ROW("trace.customer.form", "word", "\"plain\"", "plain, opaque or off", RELOAD,
 	    "how the customer is named"),
 	    .type = &conf_type_word, .at = AT(trace.customer.form), .words = conf_words_form },
 	TEXT_ROW("trace.submitter.header", trace.submitter.header, "header", "\"X-Form-Submitter-IP\"",
 	    HEADER, RELOAD,
 	    "header that names the visitor who filled in a form", conf_check_header),
-	{ ROW("trace.submitter.form", "word", "\"plain\"", "plain or off", RELOAD,
+	{ ROW("trace.submitter.form", "word", "\"plain\"", "plain, opaque or off", RELOAD,
 	    "how the visitor is named"),
 	    .type = &conf_type_word, .at = AT(trace.submitter.form), .words = conf_words_form },
-	{ ROW("trace.forged", "word", "\"tag\"", "accept, tag, hold or reject", RELOAD,
-	    "action for a message that came with one of these headers"),
-	    .type = &conf_type_word, .at = AT(trace.forged), .words = conf_words_forged },
+	TEXT_ROW("trace.sealed.header", trace.sealed.header, "header", "\"Gatepost-Trace\"",
+	    HEADER ", or \"\" for none", RELOAD,
+	    "header that tells all, sealed", conf_check_header_or_none),
+	{ EXAMPLE("trace.sealed.keys", "path", "\"\"", "an absolute path, or \"\" for none", RELOAD,
+	    "key file, made by gatepostctl keys; without it nothing is sealed"),
+	    .type = &conf_type_text, .at = AT(trace.sealed.keys), .check = conf_check_path_or_none },
+	STAMP_ROW("trace.copied", trace.copied, "\"tag\"",
+	    "action for a message that came with one of our plain headers"),
+	STAMP_ROW("trace.forged", trace.forged, "\"tag\"",
+	    "action for a message whose sealed header names our key, which did not make it"),
+	STAMP_ROW("trace.foreign", trace.foreign, "\"accept\"",
+	    "action for a message whose sealed header names a key that is not ours"),
+	STAMP_ROW("trace.replayed", trace.replayed, "\"accept\"",
+	    "action for a message with a genuine sealed header of another one"),
+	{ ROW("trace.reentry.fresh", "duration", "\"5d\"", "a time from 1m to 30d", RELOAD,
+	    "how old a stamp may be whose message comes back from our own hosts"),
+	    .type = &conf_type_duration, .at = AT(trace.reentry.fresh), .least = MINUTE, .most = 30 * DAY },
+	{ ROW("trace.reentry.times", "number", "10", "1 to 1000", RELOAD,
+	    "how often in an hour a message may come back"),
+	    .type = &conf_type_number, .at = AT(trace.reentry.times), .least = 1, .most = 1000 },
+	{ ROW("trace.reentry.expands", "list", "[ ]", NETWORKS, RELOAD,
+	    "our own hosts that send a message on to others, such as a list server's"),
+	    .type = &conf_type_texts, .at = AT(trace.reentry.expands), .least = 0, .most = CONF_LIST_MAX,
+	    .check = conf_check_network },
+	TEXT_ROW("trace.extras.report_abuse", trace.extras.report_abuse, "text", "\"\"",
+	    "an address with a local part of at most 7 bytes, or \"\" for none", RELOAD,
+	    "address in X-Report-Abuse, to which a token is added", conf_check_abuse_address),
+	TEXT_ROW("trace.extras.cfbl_address", trace.extras.cfbl_address, "text", "\"\"",
+	    "an address, or \"\" for none", RELOAD,
+	    "address in CFBL-Address, with CFBL-Feedback-ID (RFC 9477)", conf_check_address_or_none),
+	TEXT_ROW("trace.extras.feedback_id", trace.extras.feedback_id, "text", "\"\"",
+	    "5 to 15 letters, digits and . - _, or \"\" for none", RELOAD,
+	    "your sender id in Feedback-ID", conf_check_sender_id),
+	TEXT_ROW("trace.extras.authserv_id", trace.extras.authserv_id, "text", "\"\"",
+	    "a host name, or \"\" for none", RELOAD,
+	    "our name in Authentication-Results (RFC 8601)", conf_check_authserv_id),
+	{ ROW("trace.also", "group", "{ }",
+	    "header names, each with customer, account, client, submitter, domain, relay, queue-id or token",
+	    RELOAD,
+	    "further headers, for systems that read them"),
+	    .type = &conf_type_also, .at = 0, .most = 16 },
 	{ ROW("trace.strip", "list", "[]", HEADER, RELOAD, "further headers to remove"),
 	    .type = &conf_type_texts, .at = AT(trace.strip), .least = 0, .most = 64,
 	    .check = conf_check_header },
-	MODE_ROW("trace.mode", trace.mode, "monitor: what trace.forged says is only told"),
+	{ ROW("trace.memory.size", "size", "\"256M\"", "a size up to 1024G; 0 = remember nothing", RELOAD,
+	    "most disk that what is remembered of messages may use"),
+	    .type = &conf_type_size, .at = AT(trace.memory.size), .least = 0, .most = UINT64_C(1) << 40 },
+	{ ROW("trace.memory.keep", "duration", "\"30d\"", "a time from 1m to 366d", RELOAD,
+	    "how long messages are remembered"),
+	    .type = &conf_type_duration, .at = AT(trace.memory.keep), .least = MINUTE, .most = 366 * DAY },
+	MODE_ROW("trace.mode", trace.mode, "monitor: what these actions say is only told"),
 
 	{ ROW("submitter.trusted", "list", "[ \"127.0.0.1\", \"::1\" ]", NETWORKS, RELOAD,
 	    "web hosts whose submitter.header is believed"),
@@ -208,6 +260,28 @@ static const struct conf_rule main_rules[] = {
 	{ ROW("submitter.remove", "boolean", "true", "true or false", RELOAD,
 	    "remove submitter.header from what leaves"),
 	    .type = &conf_type_bool, .at = AT(submitter.remove) },
+
+	TEXT_ROW("submission.socket", submission.socket, "text", "\"\"", SOCKET_OR_NONE, FIXED,
+	    "socket where gatepost-sendmail asks for a ticket", conf_check_socket_or_none),
+	TEXT_ROW("submission.web", submission.web, "text", "\"\"", SOCKET_OR_NONE, FIXED,
+	    "socket where the web server asks for a token", conf_check_socket_or_none),
+	{ ROW("submission.web_allow", "list", "[ \"www-data\" ]", "user names, and groups as @GROUP", RELOAD,
+	    "who may use submission.web: the web server alone"),
+	    .type = &conf_type_texts, .at = AT(submission.web_allow), .least = 0, .most = 64,
+	    .check = conf_check_allow },
+	{ ROW("submission.valid", "duration", "\"1m\"", "a time from 5s to 1h", RELOAD,
+	    "how long a ticket or token is good"),
+	    .type = &conf_type_duration, .at = AT(submission.valid), .least = 5 * SECOND,
+	    .most = 60 * MINUTE },
+	{ ROW("submission.mails", "number", "20", "1 to 10000", RELOAD, "mails for one token"),
+	    .type = &conf_type_number, .at = AT(submission.mails), .least = 1, .most = 10000 },
+	{ ROW("submission.forged", "word", "\"hold\"", "accept, tag, hold or reject", RELOAD,
+	    "action for a ticket that is forged, foreign, used before, or out of place"),
+	    .type = &conf_type_word, .at = AT(submission.forged), .words = conf_words_forged },
+	{ ROW("submission.expired", "word", "\"hold\"", "accept, tag, hold or reject", RELOAD,
+	    "action for a ticket that comes too late"),
+	    .type = &conf_type_word, .at = AT(submission.expired), .words = conf_words_forged },
+	MODE_ROW("submission.mode", submission.mode, "monitor: bad tickets are only told"),
 
 	TEXT_ROW("mailers.signatures", mailers.signatures, "path", "\"/etc/gatepost/signatures.conf\"",
 	    "an absolute path, or \"\" to look for no mailers", RELOAD, "what mailing software looks like",
@@ -306,7 +380,8 @@ static const struct conf_rule limit_rules[] = {
 
 static const struct conf_rule escalation_rules[] = {
 	{ ROW("alerts.escalate[].when", "text", "",
-	    "identity, suspension, ownership, trace, mailer, limit, or a code such as ownership.from", RELOAD,
+	    "identity, ticket, suspension, ownership, trace, mailer, limit, complaint, or a code such as ownership.from",
+	    RELOAD,
 	    "what must happen"),
 	    .type = &conf_type_text, .at = AT(when), .check = conf_check_when },
 	{ ROW("alerts.escalate[].times", "number", "", "1 to 1000000", RELOAD, "how often"),

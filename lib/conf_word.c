@@ -27,6 +27,9 @@ const struct conf_word conf_words_action[] = {
 };
 const struct conf_word conf_words_unidentified[] = { { "reject", CONF_REJECT }, { "defer", CONF_DEFER },
 	{ "accept", CONF_ACCEPT }, { "hold", CONF_HOLD }, { NULL, 0 } };
+/* Not "defer": what pickup defers, it offers again for ever. */
+const struct conf_word conf_words_local[] = { { "reject", CONF_REJECT }, { "hold", CONF_HOLD },
+	{ "accept", CONF_ACCEPT }, { NULL, 0 } };
 const struct conf_word conf_words_forged[] = { { "accept", CONF_ACCEPT }, { "tag", CONF_TAG },
 	{ "hold", CONF_HOLD }, { "reject", CONF_REJECT }, { NULL, 0 } };
 /* "accept" would be a limit that does nothing: that is what monitor mode is for. */
@@ -36,8 +39,12 @@ const struct conf_word conf_words_limit_action[] = {
 };
 const struct conf_word conf_words_mode[] = { { "enforce", CONF_ENFORCE }, { "monitor", CONF_MONITOR },
 	{ NULL, 0 } };
-const struct conf_word conf_words_form[] = { { "plain", CONF_FORM_PLAIN }, { "off", CONF_FORM_OFF },
-	{ NULL, 0 } };
+const struct conf_word conf_words_form[] = { { "plain", CONF_FORM_PLAIN }, { "opaque", CONF_FORM_OPAQUE },
+	{ "off", CONF_FORM_OFF }, { NULL, 0 } };
+const struct conf_word conf_words_also[] = {
+	{ "customer", CONF_ALSO_CUSTOMER }, { "account", CONF_ALSO_ACCOUNT }, { "client", CONF_ALSO_CLIENT },
+	{ "submitter", CONF_ALSO_SUBMITTER }, { "domain", CONF_ALSO_DOMAIN }, { "relay", CONF_ALSO_RELAY },
+	{ "queue-id", CONF_ALSO_QUEUE_ID }, { "token", CONF_ALSO_TOKEN }, { NULL, 0 } };
 const struct conf_word conf_words_topology[] = { { "single", 0 }, { "sentinel", 1 }, { "cluster", 2 },
 	{ NULL, 0 } };
 const struct conf_word conf_words_first_seen[] = { { "alert", 1 }, { "off", 0 }, { NULL, 0 } };
@@ -233,6 +240,12 @@ conf_check_socket(const char *text, struct str *why)
 }
 
 bool
+conf_check_socket_or_none(const char *text, struct str *why)
+{
+	return *text == '\0' || conf_check_socket(text, why);
+}
+
+bool
 conf_check_octal(const char *text, struct str *why)
 {
 	return (strlen(text) == 4 && text[0] == '0' && strspn(text, "01234567") == 4) ||
@@ -291,6 +304,52 @@ bool
 conf_check_header_or_none(const char *text, struct str *why)
 {
 	return *text == '\0' || conf_check_header(text, why);
+}
+
+/* ---- what the trace headers say ------------------------------------------------------------ */
+
+/* local@domain, of what needs no quoting. */
+static bool
+word_address(const char *text)
+{
+	static const char atext[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+	size_t n = strspn(text, atext);
+
+	return n > 0 && n <= 64 && text[n] == '@' && strchr(text + n, '.') != NULL &&
+	    text[n + 1 + strspn(text + n + 1, atext)] == '\0' && strlen(text) <= 254;
+}
+
+bool
+conf_check_address_or_none(const char *text, struct str *why)
+{
+	return *text == '\0' || word_address(text) || word_refuse(why, "is no plain address");
+}
+
+/* RFC 5321 4.5.3.1.1: a local part has 64 bytes, of which the token and its '+' take 57. */
+bool
+conf_check_abuse_address(const char *text, struct str *why)
+{
+	if (!conf_check_address_or_none(text, why))
+		return false;
+	return *text == '\0' || strcspn(text, "@") <= 7 ||
+	    word_refuse(why, "has a local part of more than 7 bytes: no room for the token");
+}
+
+/* Google asks for 5 to 15 characters; ':' parts the fields. */
+bool
+conf_check_sender_id(const char *text, struct str *why)
+{
+	size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_");
+
+	return *text == '\0' || (text[n] == '\0' && n >= 5 && n <= 15) || word_refuse(why, "is no sender id");
+}
+
+bool
+conf_check_authserv_id(const char *text, struct str *why)
+{
+	size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_");
+
+	return text[n] == '\0' && n <= 253 ? true : word_refuse(why, "is no host name");
 }
 
 /* ---- everything else ------------------------------------------------------------------ */
@@ -406,15 +465,15 @@ conf_check_domain(const char *text, struct str *why)
 bool
 conf_check_source(const char *text, struct str *why)
 {
-	return word_listed("login network", text) || word_refuse(why, "is no source of identity");
+	return word_listed("login ticket network", text) || word_refuse(why, "is no source of identity");
 }
 
 /* A check, or one of its codes: milter/check_*.c. */
 bool
 conf_check_when(const char *text, struct str *why)
 {
-	static const char *const checks[] = { "identity", "suspension", "ownership", "trace", "mailer",
-		"limit", NULL };
+	static const char *const checks[] = { "identity", "ticket", "suspension", "ownership", "trace",
+		"mailer", "limit", "complaint", NULL };
 	size_t i, n = strcspn(text, ".");
 
 	for (i = 0; checks[i] != NULL; i++)

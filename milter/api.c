@@ -11,9 +11,7 @@
 #include "milter/api.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <pthread.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,13 +26,13 @@
 #include "lib/str.h"
 #include "milter/api_private.h"
 #include "milter/chain.h"
+#include "milter/peer.h"
 
 #include "lib/banned.h"
 
 #define CONNECTIONS 32u
 #define TIMEOUT_S 10u
 #define STRANGERS 4u			/* connections that those who may not ask can hold between them */
-#define GROUPS_MOST 1024
 #define LOOK_MS 2000u			/* how long tables and store may take for one answer */
 #define ARENA_CAP ((size_t)64 << 20)
 
@@ -106,85 +104,22 @@ allow_snapshot(struct api *api)
 	return copy;
 }
 
-struct peer {
-	uid_t uid;
-	gid_t gid;
-	char name[64];			/* "" = the system knows no such user */
-	gid_t primary;
-};
-
-static bool
-peer_read(int fd, struct peer *p)
-{
-	struct ucred cred;
-	socklen_t n = sizeof(cred);
-	struct passwd pw, *found = NULL;
-	char space[4096];
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0 || n != sizeof(cred))
-		return false;
-	memset(p, 0, sizeof(*p));
-	p->uid = cred.uid;
-	p->gid = p->primary = cred.gid;
-	if (getpwuid_r(p->uid, &pw, space, sizeof(space), &found) == 0 && found != NULL &&
-	    str_copy(p->name, sizeof(p->name), pw.pw_name))
-		p->primary = pw.pw_gid;
-	else
-		p->name[0] = '\0';
-	return true;
-}
-
-/* The group that the peer's process had when it connected, or any that its user is in. */
-static bool
-peer_in_group(const struct peer *p, const char *name)
-{
-	struct group gr, *found = NULL;
-	char space[32768];
-	gid_t groups[GROUPS_MOST];
-	int n = GROUPS_MOST, i;
-
-	if (getgrnam_r(name, &gr, space, sizeof(space), &found) != 0 || found == NULL)
-		return false;
-	if (gr.gr_gid == p->gid)
-		return true;
-	if (p->name[0] == '\0')
-		return false;
-	if (getgrouplist(p->name, p->primary, groups, &n) < 0)
-		n = GROUPS_MOST;	/* in more groups than that: the first count */
-	for (i = 0; i < n; i++)
-		if (groups[i] == gr.gr_gid)
-			return true;
-	return false;
-}
-
 static bool
 peer_allowed(struct api *api, const struct peer *p)
 {
 	char **allow;
-	bool ok = false;
-	size_t i;
+	struct conf_strings list = { 0 };
+	bool ok;
 
 	if (p->uid == 0 || p->uid == api->self)
 		return true;
 	allow = allow_snapshot(api);
-	for (i = 0; allow[i] != NULL && !ok; i++)
-		ok = allow[i][0] == '@' ? peer_in_group(p, allow[i] + 1) :
-		    p->name[0] != '\0' && strcmp(allow[i], p->name) == 0;
+	while (allow[list.n] != NULL)
+		list.n++;
+	list.at = (const char **)allow;
+	ok = peer_listed(p, &list);
 	free_strings(allow);
 	return ok;
-}
-
-static void
-peer_text(const struct peer *p, char *to, size_t size)
-{
-	struct str s = { to, 0, size, false };
-
-	str_catf(&s, "uid %u", (unsigned)p->uid);
-	if (p->name[0] != '\0') {
-		str_cat(&s, " (");
-		str_cat_safe(&s, p->name);
-		str_cat(&s, ")");
-	}
 }
 
 /* ---- one request --------------------------------------------------------------------------- */

@@ -132,6 +132,12 @@ facts_json(struct arena *a, const struct facts *f)
 	for (i = 0; i < f->n_from; i++)
 		json_array_append_new(from, api_json_text(a, f->from[i].text));
 	api_put(j, "from", from);
+	if (f->ticket != NULL) {
+		put_text(j, a, "user", f->ticket->user);
+		api_put(j, "uid", json_integer(f->ticket->uid));
+		put_text(j, a, "ticket_relay", f->ticket->relay);
+	}
+	put_text(j, a, "script", f->script);
 	put_text(j, a, "submitter", f->submitter);
 	api_put(j, "quality", json_string(facts_quality_text(f->quality)));
 	put_text(j, a, "mailer", f->mailer);

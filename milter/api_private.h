@@ -10,6 +10,7 @@
  *     api_look.c     answers that change nothing
  *     api_act.c      what people do
  *     api_explain.c  what would happen to this message
+ *     api_trace.c    whose message a complaint is about
  *     api_limits.c   one limit for one subject
  *     api_mailers.c  mailers that were seen
  *
@@ -126,6 +127,8 @@ unsigned api_act_lower(struct api_request *r);
 unsigned api_act_reset(struct api_request *r);
 unsigned api_act_reload(struct api_request *r);
 unsigned api_explain(struct api_request *r);
+unsigned api_trace(struct api_request *r);
+unsigned api_complaint(struct api_request *r);
 
 /* What mailer_seen.h knows of a customer; an array. */
 struct json_t *api_mailers_of(struct api_request *r, const char *customer);

@@ -21,6 +21,7 @@
 #include "lib/banned.h"
 
 #define KINDS "customer account client submitter return-path recipient-domain mailer everyone"
+#define TRACES "stamps tokens aside message_ids queue_ids header"
 
 struct route {
 	const char *method, *path;
@@ -46,6 +47,8 @@ static const struct route routes[] = {
 	{ "POST", "/reset", api_act_reset, KINDS " limit", API_BODY_MOST },
 	{ "POST", "/explain", api_explain,
 	    "login client sender recipients message message_base64 bytes local", API_BODY_MOST_MESSAGE },
+	{ "POST", "/trace", api_trace, TRACES, API_BODY_MOST_MESSAGE },
+	{ "POST", "/complaints", api_complaint, TRACES " type reporter", API_BODY_MOST_MESSAGE },
 	{ "POST", "/reload", api_act_reload, "", API_BODY_MOST },
 };
 #define N_ROUTES (sizeof(routes) / sizeof(routes[0]))
@@ -81,6 +84,14 @@ static const struct member {
 	{ "message_base64", RAW, "a message in base64" },
 	{ "bytes", NUMBER, "a number of bytes" },
 	{ "local", FLAG, "true" },
+	{ "stamps", LIST, "stamps or tokens" },
+	{ "tokens", LIST, "stamps or tokens" },
+	{ "aside", LIST, "stamps or tokens" },
+	{ "message_ids", LIST, "Message-IDs" },
+	{ "queue_ids", LIST, "queue ids" },
+	{ "header", RAW, "header fields" },
+	{ "type", TEXT, "what sort of complaint" },
+	{ "reporter", TEXT, "who complains" },
 };
 #define N_MEMBERS (sizeof(members) / sizeof(members[0]))
 

@@ -9,21 +9,26 @@
  */
 #include "milter/chain.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "lib/trace_memory.h"
+#include "milter/local_user.h"
 
 #include "lib/banned.h"
 
 /*
- * Submitter and mailer stand before trace, whose stamp shows what they found; limits come last, since
+ * Identity reads what ticket found. Submitter and mailer stand before trace, whose stamp shows what they found; limits come last, since
  * they take nothing for a message that is refused anyway.
  */
 static const struct check *const checks[] = {
+	&check_ticket,
 	&check_identity,
 	&check_suspension,
 	&check_ownership,
@@ -42,6 +47,7 @@ struct chain {
 	atomic_uint refs;
 	struct conf *conf;
 	struct services services;
+	struct seal_keys *keys;
 	void *state[N_CHECKS];
 	unsigned needs;
 };
@@ -83,6 +89,27 @@ open_tables(struct services *s, const struct conf *c, const struct table_report 
 }
 
 static bool
+open_keys(struct chain *ch, const struct table_report *report)
+{
+	const char *file = ch->conf->trace.sealed.keys;
+	struct err e;
+
+	if (*file == '\0')
+		return true;
+	err_clear(&e);
+	ch->services.keys = ch->keys = seal_keys_load(file, &e);
+	if (ch->keys == NULL) {
+		if (access(file, F_OK) != 0 && errno == ENOENT) {
+			err_set(&e, ERR_INPUT, "there is no key file; make one: gatepostctl keys new");
+			err_at(&e, file, 0);
+		}
+		if (report != NULL && report->say != NULL)
+			report->say(report->cookie, &e);
+	}
+	return ch->keys != NULL;
+}
+
+static bool
 init_checks(struct chain *ch, const struct table_report *report)
 {
 	bool all = true, ok;
@@ -114,6 +141,7 @@ chain_free(struct chain *ch)
 	table_close(&ch->services.customers);
 	table_close(&ch->services.also);
 	table_close(&ch->services.mailers);
+	seal_keys_unref(&ch->keys);
 	conf_unref(&ch->conf);
 	free(ch);
 }
@@ -130,12 +158,19 @@ chain_new(struct conf *take_c, struct store *s, struct alerts *a, const struct t
 	ch->services.conf = take_c;
 	ch->services.store = s;
 	ch->services.alerts = a;
-	if (!open_tables(&ch->services, take_c, report) || !init_checks(ch, report)) {
+	if (!open_tables(&ch->services, take_c, report) || !open_keys(ch, report) || !init_checks(ch,
+	    report)) {
 		chain_free(ch);
 		return NULL;
 	}
 	conf_unref(&take_c);	/* ours now: the reference taken above stays */
 	return ch;
+}
+
+void
+chain_remember(struct chain *ch, struct trace_memory *memory)
+{
+	ch->services.memory = memory;
 }
 
 struct chain *
@@ -364,6 +399,7 @@ tell_finding(struct message *m, const struct finding *f)
 	v.account = facts->account;
 	v.client = facts->client_text;
 	v.submitter = facts->submitter;
+	v.script = facts->script;
 	v.sender = facts->sender_ok && !facts->return_path.null ? facts->return_path.text : facts->sender;
 	v.from = facts->n_from > 0 ? facts->from[0].text : NULL;
 	v.mailer = facts->mailer;
@@ -408,6 +444,9 @@ summarise(struct message *m, const char *final)
 	str_kv(&s, "customer", f->customer);
 	str_kv(&s, "account", f->account);
 	str_kv(&s, "client", f->client_text);
+	if (f->ticket != NULL)
+		str_kv(&s, "user", local_user_text(f->arena, f->ticket));
+	str_kv(&s, "script", f->script);
 	if (f->quality != QUALITY_NONE) {
 		str_kv(&s, "submitter", f->submitter);
 		str_kv(&s, "quality", facts_quality_text(f->quality));
@@ -417,11 +456,32 @@ summarise(struct message *m, const char *final)
 	if (f->n_recipients > 0)
 		str_kvu(&s, "rcpts", f->n_recipients);
 	str_kv(&s, "msgid", f->message_id);
+	str_kv(&s, "stamp", f->stamp);
 	str_kv(&s, "mailer", f->mailer);
 	str_kv(&s, "traits", f->mailer_traits);
 	str_kv(&s, "reason", decider != NULL ? decider->desk : would != NULL ? would->desk : NULL);
 	str_kvu(&s, "us", m->spent_us);
 	log_line(LOG_LEVEL_INFO, s.data);
+}
+
+static const char *
+sender_text(const struct facts *f)
+{
+	return f->sender_ok && f->return_path.null ? "<>" : f->sender_ok ? f->return_path.text : f->sender;
+}
+
+/* For complaints that come without a stamp. */
+static void
+remember(const struct message *m, enum conf_action action)
+{
+	const struct facts *f = &m->facts;
+	const struct trace_memory_entry v = { .when = clock_now(), .message_id = f->message_id,
+	    .queue_id = f->queue_id, .customer = f->customer, .account = f->account, .client = f->client_text,
+	    .port = f->client_port, .submitter = f->submitter, .quality = facts_quality_text(f->quality),
+	    .return_path = sender_text(f), .action = conf_action_text(action),
+	    .recipients = (uint32_t)f->n_recipients };
+
+	trace_memory_put(m->services->memory, &v);
 }
 
 static void
@@ -447,6 +507,8 @@ chain_finish(struct chain *ch, struct message *m, enum stage stage, bool aborted
 			checks[i]->finish(ch->state[i], m);
 	if (m->services->alerts != NULL)
 		tell_findings(m);
+	if (stage == STAGE_END && !aborted && action < CONF_DEFER)
+		remember(m, action);
 	summarise(m, aborted ? "aborted" : conf_action_text(action));
 	count(m, action, aborted);
 }

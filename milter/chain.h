@@ -27,6 +27,8 @@ struct chain *chain_new(struct conf *take_c, struct store *s, struct alerts *a,
     const struct table_report *report);
 /* Where rereads of tables are told from now on (it must outlive the chain). Before the chain is shared. */
 void chain_keep_report(struct chain *ch, const struct table_report *report);
+/* Where messages that are let through are remembered, borrowed; before the first message. */
+void chain_remember(struct chain *ch, struct trace_memory *memory);
 struct chain *chain_ref(struct chain *ch);
 void chain_unref(struct chain **ch);
 const struct conf *chain_conf(const struct chain *ch);

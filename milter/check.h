@@ -27,6 +27,7 @@
 #include "lib/alert.h"
 #include "lib/conf.h"
 #include "lib/err.h"
+#include "lib/seal.h"
 #include "lib/store.h"
 #include "lib/table.h"
 #include "milter/facts.h"
@@ -42,6 +43,8 @@ struct services {
 	const struct conf *conf;
 	struct store *store;		/* process-wide */
 	struct alerts *alerts;		/* process-wide */
+	struct trace_memory *memory;	/* process-wide; NULL = nothing is remembered */
+	const struct seal_keys *keys;	/* of trace.sealed.keys; NULL when not configured */
 	struct table *accounts, *networks, *users, *domains, *customers, *also, *mailers;	/* NULL when not configured */
 };
 
@@ -78,7 +81,7 @@ struct finding *check_find(struct message *m, const struct check *c, const struc
  * again, and adds what it finds. True when the message is not to go through. */
 bool check_suspension_again(struct message *m);
 
-extern const struct check check_identity, check_suspension, check_ownership, check_trace, check_submitter,
-    check_mailer, check_limits;
+extern const struct check check_ticket, check_identity, check_suspension, check_ownership, check_trace,
+    check_submitter, check_mailer, check_limits;
 
 #endif

@@ -4,16 +4,25 @@
  * identity - which account, which customer?
  *
  * Sources in the order of identity.sources, the first that knows wins: the SASL login in the accounts
- * table, the client's address in the networks table. Never the return-path or From: who can choose his
- * key can choose someone else's. Writes the identity part of the facts; every later check builds on it.
+ * table, a ticket's user in the users table, the client's address in the networks table. Never the return-path
+ * or From: who can choose his key can choose someone else's. Writes the identity part of the facts; every
+ * later check builds on it.
+ *
+ * A message from our own hosts may be one that left a relay before and comes back (content filter, second
+ * relay, list server): what its stamp says then holds (reentry.h). Or a local user's, with a ticket. Only the
+ * header tells, so such a client's identity is settled at the end of the message (facts.own), and sources
+ * from "ticket" on are not asked before (facts.identity_late).
  */
 #include "milter/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/str.h"
 #include "milter/customer.h"
+#include "milter/local_user.h"
 #include "milter/prefixes.h"
+#include "milter/reentry.h"
 
 #include "lib/banned.h"
 
@@ -27,7 +36,8 @@ static unsigned
 identity_needs(const void *state, const struct conf *c)
 {
 	(void)state;
-	return c->identity.login ? NEED_LOGIN : 0;
+	return (c->identity.login ? NEED_LOGIN : 0) |
+	    (reentry_on(c) ? NEED_HEADERS | NEED_RECIPIENTS : 0);
 }
 
 static enum conf_mode
@@ -45,7 +55,7 @@ identity_unsure(const struct conf *c)
 const struct check check_identity = {
 	.name = "identity",
 	.summary = "which account, which customer",
-	.stages = 1u << STAGE_MAIL,
+	.stages = 1u << STAGE_MAIL | 1u << STAGE_END,
 	.init = identity_init,
 	.needs = identity_needs,
 	.run = identity_run,
@@ -54,18 +64,32 @@ const struct check check_identity = {
 	.unsure = identity_unsure,
 };
 
+struct hosts {
+	struct prefixes *relays, *expands;
+};
+
 static void *
 identity_init(const struct services *s, const struct table_report *report, bool *ok)
 {
+	struct hosts *h = calloc(1, sizeof(*h));
+
 	(void)report;
 	(void)ok;
-	return prefixes_new(&s->conf->identity.relays);
+	if (h == NULL)
+		abort();
+	h->relays = prefixes_new(&s->conf->identity.relays);
+	h->expands = prefixes_new(&s->conf->trace.reentry.expands);
+	return h;
 }
 
 static void
 identity_free(void *state)
 {
-	prefixes_free(state);
+	struct hosts *h = state;
+
+	prefixes_free(h->relays);
+	prefixes_free(h->expands);
+	free(h);
 }
 
 /* A table's answer "CUSTOMER [ACCOUNT]": names are printable and short, so that they can be keys, headers and
@@ -110,6 +134,18 @@ by_login(struct message *m, struct err *e)
 }
 
 static int
+by_ticket(struct message *m, struct err *e)
+{
+	const char *value, *key;
+	int r;
+
+	if (m->facts.ticket == NULL)
+		return 0;
+	r = local_user_find(m->services, m->facts.ticket, m->facts.arena, m->deadline, &value, &key, e);
+	return r == 1 ? read_owner(&m->facts, value, key, e) : r;
+}
+
+static int
 by_network(struct message *m, struct err *e)
 {
 	if (m->facts.client.bits == 0)
@@ -118,15 +154,38 @@ by_network(struct message *m, struct err *e)
 }
 
 static int
-find_owner(struct message *m, struct err *e)
+ask_source(struct message *m, const char *source, enum stage stage, struct err *e)
+{
+	int r;
+
+	if (strcmp(source, "login") == 0)
+		return stage == STAGE_MAIL ? by_login(m, e) : 0;
+	if (strcmp(source, "network") == 0)
+		return by_network(m, e);
+	if (stage == STAGE_MAIL) {
+		m->facts.identity_late = m->facts.own && m->facts.ticket_place;
+		return 0;
+	}
+	r = by_ticket(m, e);
+	m->facts.by_ticket = r == 1;
+	return r;
+}
+
+/* 1 found, 0 not, or not yet (identity_late), -1 cannot tell */
+static int
+find_owner(struct message *m, enum stage stage, struct err *e)
 {
 	const struct conf_strings *sources = &m->services->conf->identity.sources;
+	bool asked = stage == STAGE_MAIL;
 	size_t i;
 	int r;
 
 	for (i = 0; i < sources->n; i++) {
-		r = strcmp(sources->at[i], "login") == 0 ? by_login(m, e) : by_network(m, e);
-		if (r != 0)
+		asked |= strcmp(sources->at[i], "ticket") == 0;
+		if (!asked)
+			continue;	/* said at MAIL that it does not know */
+		r = ask_source(m, sources->at[i], stage, e);
+		if (r != 0 || (stage == STAGE_MAIL && m->facts.identity_late))
 			return r;
 	}
 	return 0;
@@ -159,46 +218,123 @@ read_plan(struct message *m, struct err *e)
 	return 1;
 }
 
+static const char *
+unknown_text(const struct facts *f)
+{
+	if (f->login != NULL)
+		return arena_printf(f->arena, "login %.100s is in no table, nor is the client's address", f->login);
+	if (f->ticket != NULL)
+		return arena_printf(f->arena, "local user %.40s (uid %u) on %.60s is in no table", f->ticket->user,
+		    (unsigned)f->ticket->uid, f->ticket->relay);
+	if (f->local)
+		return "local mail without a ticket: it was not sent with gatepost-sendmail";
+	return "no login, and the client's address is in no table";
+}
+
 static void
 find_unknown(struct message *m)
 {
 	struct finding f = { .code = "identity.unknown", .status = "7.1",
 	    .reply = "sender not identified; log in (SMTP AUTH) or ask your provider to register this host" };
 
-	f.action = m->services->conf->identity.unidentified;
-	f.desk = m->facts.login != NULL ?
-	    arena_printf(m->facts.arena, "login %.100s is in no table, nor is the client's address",
-	    m->facts.login) :
-	    "no login, and the client's address is in no table";
+	f.action = m->facts.local ? m->services->conf->identity.local : m->services->conf->identity.unidentified;
+	f.desk = unknown_text(&m->facts);
 	check_find(m, &check_identity, &f);
 }
 
-static bool
-own_bounce(const void *state, const struct facts *f)
+/* With a login of one customer and the ticket of another's user, the login is whose mail it is; the visitor that
+ * the ticket names is none of his. */
+static enum check_answer
+compare_ticket(struct message *m, struct err *e)
 {
-	return f->sender_ok && f->return_path.null && f->login == NULL &&
-	    (f->local || prefixes_have(state, &f->client));
+	struct finding f = { .code = "identity.ticket", .status = "7.1",
+	    .reply = "the message carries another user's ticket" };
+	const struct ticket *t = m->facts.ticket;
+	struct message other = *m;
+	int r;
+
+	if (m->facts.customer == NULL)
+		return CHECK_DONE;
+	r = by_ticket(&other, e);
+	if (r < 0)
+		return CHECK_UNSURE;
+	m->facts.by_ticket = r == 1 && strcmp(other.facts.customer, m->facts.customer) == 0;
+	if (m->facts.by_ticket)
+		return CHECK_DONE;
+	f.action = m->services->conf->submission.forged;
+	f.desk = arena_printf(m->facts.arena,
+	    "sent as customer %.100s with the ticket of %.100s, of %s%.100s", m->facts.customer,
+	    local_user_text(m->facts.arena, t), r == 1 ? "customer " : "no customer",
+	    r == 1 ? other.facts.customer : "");
+	check_find(m, &check_identity, &f);
+	return CHECK_DONE;
+}
+
+/* Our own host, as far as the connection tells: no login, and an address of ours. */
+static bool
+from_us(const struct hosts *h, const struct facts *f)
+{
+	return f->login == NULL && (f->local || prefixes_have(h->relays, &f->client) ||
+	    prefixes_have(h->expands, &f->client));
+}
+
+/* Bounces that our own relays write belong to nobody; anyone else's null return-path is just unidentified. */
+static void
+settle_unknown(struct message *m)
+{
+	if (m->facts.own_bounce)
+		m->facts.class = CLASS_BOUNCE;
+	else
+		find_unknown(m);
+}
+
+/* 1 known, 0 not, -1 cannot tell */
+static int
+settle(struct message *m, enum stage stage, struct err *e)
+{
+	int r = find_owner(m, stage, e);
+
+	return r == 1 ? read_plan(m, e) : r;
+}
+
+static enum check_answer
+at_mail(const struct hosts *h, struct message *m, struct err *e)
+{
+	struct facts *f = &m->facts;
+	const struct conf *c = m->services->conf;
+	int r;
+
+	f->own_bounce = f->sender_ok && f->return_path.null && f->login == NULL &&
+	    (f->local || prefixes_have(h->relays, &f->client));
+	f->own = (reentry_on(c) || (c->identity.ticket && f->ticket_place)) && from_us(h, f);
+	r = settle(m, STAGE_MAIL, e);
+	if (r < 0)
+		return CHECK_UNSURE;
+	if (r == 0 && !f->own)
+		settle_unknown(m);
+	return CHECK_DONE;
+}
+
+static enum check_answer
+at_end(const struct hosts *h, struct message *m, struct err *e)
+{
+	struct facts *f = &m->facts;
+	int r;
+
+	if (f->own && reentry_find(m, prefixes_have(h->expands, &f->client)))
+		return CHECK_DONE;
+	if (f->identity_late) {
+		r = settle(m, STAGE_END, e);
+		if (r != 0)
+			return r < 0 ? CHECK_UNSURE : CHECK_DONE;
+	}
+	if (f->own && f->class == CLASS_UNKNOWN)
+		settle_unknown(m);
+	return f->ticket != NULL ? compare_ticket(m, e) : CHECK_DONE;
 }
 
 static enum check_answer
 identity_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
-	int r;
-
-	(void)stage;
-	m->facts.own_bounce = own_bounce(state, &m->facts);
-	r = find_owner(m, e);
-	if (r == 1)
-		r = read_plan(m, e);
-	if (r < 0)
-		return CHECK_UNSURE;
-	if (r == 1)
-		return CHECK_DONE;
-	/* Bounces that our own relays write belong to nobody; anyone else's null return-path is just
-	 * unidentified. */
-	if (m->facts.own_bounce)
-		m->facts.class = CLASS_BOUNCE;
-	else
-		find_unknown(m);
-	return CHECK_DONE;
+	return stage == STAGE_MAIL ? at_mail(state, m, e) : at_end(state, m, e);
 }

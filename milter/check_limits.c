@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/stamp.h"
 #include "lib/str.h"
 #include "milter/limit_key.h"
 
@@ -505,7 +506,7 @@ ask_known(struct message *m)
 	char key[LIMIT_KEY_SIZE];
 	size_t i;
 
-	if (m->mode == CONF_MONITOR || m->facts.local)
+	if (m->mode == CONF_MONITOR || m->facts.local || m->facts.own)
 		return CHECK_DONE;
 	fill_subject(&q, m);
 	for (i = 0; i < c->n_limits; i++) {
@@ -562,10 +563,59 @@ judge(struct message *m, struct err *e)
 	return CHECK_DONE;
 }
 
+/* ---- messages that come back ------------------------------------------------------- */
+
+#define REENTRY_LIMIT "trace.reentry"	/* no configured limit has a '.' in its name */
+#define REENTRY_WINDOW UINT64_C(3600000)
+
+static void
+find_worn(struct message *m, const struct store_item *item)
+{
+	struct finding f = { .code = "trace.replayed", .status = "7.1",
+	    .action = m->services->conf->identity.unidentified };
+
+	f.reply = "this message has come back too often";
+	f.desk = arena_printf(m->facts.arena,
+	    "stamp %s came back for %u recipients in an hour, and once more for %u",
+	    item->key, item->used, item->amount);
+	f.subject = m->facts.client_text;
+	check_find(m, &check_limits, &f);
+}
+
+/* It was charged when it was stamped. What is counted is the stamp: each recipient that it had then may be
+ * reached a few times an hour (filter, second relay, retries), so that a captured one is not worth having. */
+static enum check_answer
+judge_reentered(struct message *m, struct err *e)
+{
+	const struct conf *c = m->services->conf;
+	const struct stamp_content *s = m->facts.reentered;
+	struct store_item *item = arena_zalloc(m->facts.arena, sizeof(*item));
+	struct store_request *r = arena_zalloc(m->facts.arena, sizeof(*r));
+	struct limit_ceiling most = { .length = REENTRY_WINDOW };
+
+	if (m->facts.n_recipients > s->recipients)
+		return CHECK_DONE;	/* trace.reentry.expands: a list server sends to more */
+	most.most = c->trace.reentry.times * s->recipients;
+	item->limit = REENTRY_LIMIT;
+	item->key = arena_printf(m->facts.arena, "%08x-%s-%s", s->mark, s->relay, s->queue_id);
+	item->amount = (uint32_t)m->facts.n_recipients;
+	limit_ceilings_add(&item->ceilings, &most);
+	r->items = item;
+	r->n = 1;
+	r->dry = m->dry;
+	if (store_judge(m->services->store, r, clock_deadline(c->store.budget), e) < 0)
+		return CHECK_UNSURE;
+	if (item->over)
+		find_worn(m, item);
+	return CHECK_DONE;
+}
+
 static enum check_answer
 limits_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
 	(void)state;
+	if (stage == STAGE_END && m->facts.class == CLASS_REENTERED)
+		return judge_reentered(m, e);
 	if (m->services->conf->n_limits == 0)
 		return CHECK_DONE;
 	if (stage == STAGE_MAIL)
@@ -595,7 +645,7 @@ limits_finish(void *state, struct message *m)
 	size_t i;
 
 	(void)state;
-	if (!refused_by_others(m))
+	if (!refused_by_others(m) || m->facts.class == CLASS_REENTERED)
 		return;
 	fill_subject(&q, m);
 	for (i = 0; i < c->n_limits; i++) {

@@ -337,7 +337,8 @@ mailer_run(void *cookie, enum stage stage, struct message *m, struct err *e)
 	bool found;
 
 	(void)stage;
-	if (state == NULL)
+	/* What comes back was judged, and perhaps released from hold, before. */
+	if (state == NULL || m->facts.class == CLASS_REENTERED)
 		return CHECK_DONE;
 	q = question(&m->facts);
 	found = best_match(state, &m->facts, &q, &match);

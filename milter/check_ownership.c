@@ -345,8 +345,11 @@ ownership_run(void *state, enum stage stage, struct message *m, struct err *e)
 	/* Strangers (identity.unidentified = accept) own nothing that could be asked about. */
 	if (m->facts.class != CLASS_CUSTOMER)
 		return CHECK_DONE;
+	/* Whether a message of our own hosts comes back is known at its end only. */
 	if (stage == STAGE_MAIL)
-		return judge_return_path(&q);
+		return m->facts.own ? CHECK_DONE : judge_return_path(&q);
+	if (m->facts.own && judge_return_path(&q) == CHECK_UNSURE)
+		return CHECK_UNSURE;
 	if (judge_from(&q) == CHECK_UNSURE || judge_sender(&q) == CHECK_UNSURE)
 		return CHECK_UNSURE;
 	return CHECK_DONE;

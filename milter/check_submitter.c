@@ -3,15 +3,17 @@
 /*
  * submitter - which visitor's address submitted the form?
  *
- * A web host in submitter.trusted may name the visitor in one header (quality "app"); from anyone
- * else that header is not believed. For mail that a client hands over itself, the client is the submitter
- * (quality "smtp"). The address is a limit key across customers and evidence; it never exonerates.
+ * A ticket may say it: what the web server saw (quality "web"), what stood in the environment of a CGI program's
+ * ancestors ("cgi") or in the sender's own ("claimed"). A web host in submitter.trusted may name the visitor in one
+ * header ("app"); from anyone else that header is not believed. For mail that a client hands over itself, the
+ * client is the submitter ("smtp"). The address is a limit key across customers and evidence; it never exonerates.
  */
 #include "milter/check.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/stamp.h"
 #include "milter/prefixes.h"
 
 #include "lib/banned.h"
@@ -83,6 +85,27 @@ read_named(struct facts *f, const char *name)
 		set(f, &a, QUALITY_APP);
 }
 
+static enum facts_quality
+ticket_quality(const struct ticket *t)
+{
+	static const enum facts_quality quality[] = {
+		[TICKET_NONE] = QUALITY_NONE, [TICKET_CLAIMED] = QUALITY_CLAIMED,
+		[TICKET_CGI] = QUALITY_CGI, [TICKET_WEB] = QUALITY_WEB,
+	};
+
+	return quality[t->quality];
+}
+
+/* A message that comes back has the submitter that its stamp names, whoever handed it over now. */
+static void
+restore(struct facts *f)
+{
+	f->submitter = NULL;
+	f->quality = QUALITY_NONE;
+	if (f->reentered->submitter.bits != 0)
+		set(f, &f->reentered->submitter, facts_quality_of(f->reentered->quality));
+}
+
 static void
 remove_named(struct message *m, const char *name)
 {
@@ -102,14 +125,21 @@ submitter_run(void *state, enum stage stage, struct message *m, struct err *e)
 	(void)e;
 	/* Known at MAIL already, so that a visitor over his limit is refused there. */
 	if (stage == STAGE_MAIL) {
-		if (!trusted && f->client.bits != 0)
+		if (!trusted && !f->ticket_place && f->client.bits != 0)
 			set(f, &f->client, QUALITY_SMTP);
 		return CHECK_DONE;
 	}
+	if (f->class == CLASS_REENTERED)
+		restore(f);
+	else if (f->ticket != NULL && (f->by_ticket || f->customer == NULL) && f->ticket->quality != TICKET_NONE)
+		set(f, &f->ticket->submitter, ticket_quality(f->ticket));
 	if (trusted && *c->submitter.header != '\0') {
-		read_named(f, c->submitter.header);
+		if (f->class != CLASS_REENTERED && f->quality == QUALITY_NONE)
+			read_named(f, c->submitter.header);
 		if (c->submitter.remove)
 			remove_named(m, c->submitter.header);
 	}
+	if (!trusted && f->class != CLASS_REENTERED && f->quality == QUALITY_NONE && f->client.bits != 0)
+		set(f, &f->client, QUALITY_SMTP);
 	return CHECK_DONE;
 }

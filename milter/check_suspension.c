@@ -4,7 +4,7 @@
  * suspension - has the desk (or an escalation) suspended the account, customer, client or domain?
  *
  * Asked at MAIL, so that a suspended sender hears it before it sends its data, and once more at the end for
- * the From domains. The store answers from what it knows: nothing waits here.
+ * the From domains, and for who is known only then. The store answers from what it knows: nothing waits here.
  */
 #include "milter/check.h"
 
@@ -114,9 +114,12 @@ suspension_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
 	(void)state;
 	(void)e;
-	if (stage == STAGE_MAIL)
+	/* Whether a message of our own hosts comes back is known at its end only. It was judged then. */
+	if (m->facts.class == CLASS_REENTERED)
+		return CHECK_DONE;
+	if (stage == (m->facts.own ? STAGE_END : STAGE_MAIL))
 		ask_envelope(m);
-	else
+	if (stage == STAGE_END)
 		ask_from(m);
 	return CHECK_DONE;
 }
@@ -127,6 +130,8 @@ check_suspension_again(struct message *m)
 	/* Whoever was found already is not found twice. */
 	if (verdict_action(&m->verdict) >= CONF_DEFER)
 		return true;
+	if (m->facts.class == CLASS_REENTERED)
+		return false;
 	ask_envelope(m);
 	ask_from(m);
 	return verdict_action(&m->verdict) >= CONF_DEFER;

@@ -7,12 +7,19 @@
  * the only order right for Postfix (which renumbers after each removal) and Sendmail (which does not).
  * Runs after submitter and mailer, whose facts it stamps; mailer's and the chain's own marks are
  * removed here too, and inserted by them.
+ *
+ * All that we write follows from the sealed stamp (stamp_out.h). So a message that comes back (reentry.h)
+ * keeps what it has, as far as it says what we would write now, and a signature over it stays good.
  */
 #include "milter/check.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "lib/stamp.h"
+#include "milter/reentry.h"
+#include "milter/stamp_out.h"
 
 #include "lib/banned.h"
 
@@ -24,8 +31,7 @@ static unsigned
 trace_needs(const void *state, const struct conf *c)
 {
 	(void)state;
-	(void)c;
-	return NEED_HEADERS;
+	return NEED_HEADERS | (*c->trace.sealed.keys != '\0' ? NEED_RECIPIENTS : 0);
 }
 
 static enum conf_mode
@@ -53,44 +59,68 @@ const struct check check_trace = {
 	.unsure = trace_unsure,
 };
 
-/* The names that only we may write, and those that the operator wants gone. */
+/* ---- which names are ours -------------------------------------------------------------- */
+
+/* What a copy that came with the message is. */
+enum whose {
+	OUR_STAMP,	/* the sealed header */
+	OUR_OUTPUT,	/* another that this check writes */
+	OUR_MARK,	/* one that mailer or the chain writes */
+	OUR_RESULTS,	/* Authentication-Results: ours when it bears our name */
+	UNWANTED	/* trace.strip: not ours, but removed */
+};
+
 struct names {
-	size_t n, n_ours;	/* the first n_ours are our stamps: a copy of them is a forgery */
-	const char *at[];
+	size_t n;
+	struct { const char *name; enum whose whose; } at[];
 };
 
 static void
-add(struct names *list, const char *name)
+add(struct names *list, const char *name, enum whose whose)
 {
 	size_t i;
 
 	if (name == NULL || *name == '\0')
 		return;
 	for (i = 0; i < list->n; i++)
-		if (strcasecmp(list->at[i], name) == 0)
+		if (strcasecmp(list->at[i].name, name) == 0)
 			return;
-	list->at[list->n++] = name;
+	list->at[list->n].name = name;
+	list->at[list->n++].whose = whose;
 }
 
 static void *
 trace_init(const struct services *s, const struct table_report *report, bool *ok)
 {
 	const struct conf *c = s->conf;
-	struct names *list = calloc(1, sizeof(*list) + (c->trace.strip.n + 8) * sizeof(list->at[0]));
+	struct names *list = calloc(1, sizeof(*list) + (c->trace.strip.n + c->trace.n_also + 16) *
+	    sizeof(list->at[0]));
 	size_t i;
 
 	(void)report;
 	(void)ok;
 	if (list == NULL)
 		abort();
-	add(list, c->trace.customer.header);
-	add(list, c->trace.submitter.header);
-	add(list, c->mailers.header);
-	add(list, c->tag_header);
-	add(list, c->slow_header);
-	list->n_ours = list->n;
+	add(list, c->trace.sealed.header, OUR_STAMP);
+	add(list, c->trace.customer.header, OUR_OUTPUT);
+	add(list, c->trace.submitter.header, OUR_OUTPUT);
+	if (*c->trace.extras.report_abuse != '\0')
+		add(list, "X-Report-Abuse", OUR_OUTPUT);
+	if (*c->trace.extras.cfbl_address != '\0') {
+		add(list, "CFBL-Address", OUR_OUTPUT);
+		add(list, "CFBL-Feedback-ID", OUR_OUTPUT);
+	}
+	if (*c->trace.extras.feedback_id != '\0')
+		add(list, "Feedback-ID", OUR_OUTPUT);
+	if (*c->trace.extras.authserv_id != '\0')
+		add(list, "Authentication-Results", OUR_RESULTS);
+	for (i = 0; i < c->trace.n_also; i++)
+		add(list, c->trace.also[i].name, OUR_OUTPUT);
+	add(list, c->mailers.header, OUR_MARK);
+	add(list, c->tag_header, OUR_MARK);
+	add(list, c->slow_header, OUR_MARK);
 	for (i = 0; i < c->trace.strip.n; i++)
-		add(list, c->trace.strip.at[i]);
+		add(list, c->trace.strip.at[i], UNWANTED);
 	return list;
 }
 
@@ -100,64 +130,227 @@ trace_free(void *state)
 	free(state);
 }
 
-/* Which of our names it is; list->n when none. The first letter sorts out nearly all. */
+/* Which of our names it is; list->n when none. The first letter sorts out nearly all. Blanks before the colon
+ * count for nothing: Postfix takes them off, another MTA may not. */
 static size_t
 which(const struct names *list, const char *name)
 {
-	size_t i;
+	size_t i, n;
 
-	for (i = 0; i < list->n; i++)
-		if ((list->at[i][0] | 0x20) == (name[0] | 0x20) && strcasecmp(list->at[i], name) == 0)
+	for (i = 0; i < list->n; i++) {
+		if ((list->at[i].name[0] | 0x20) != (name[0] | 0x20))
+			continue;
+		n = strlen(list->at[i].name);
+		if (strncasecmp(list->at[i].name, name, n) == 0 && name[n + strspn(name + n, " \t")] == '\0')
 			return i;
+	}
 	return list->n;
 }
 
-static void
-find_forged(struct message *m, const struct header *h, unsigned copies)
+/* RFC 8601 2.2: [CFWS] authserv-id [CFWS version] ... The id is a token, or a quoted string. */
+static bool
+bears_our_name(const char *value, const char *authserv_id)
 {
-	struct arena *a = m->facts.arena;
-	struct finding f = { .code = "trace.forged", .status = "7.1" };
+	size_t n = strlen(authserv_id);
+	unsigned depth = 0;
 
-	f.action = m->services->conf->trace.forged;
+	for (; *value != '\0'; value++) {
+		if (*value == '(')
+			depth++;
+		else if (*value == ')' && depth > 0)
+			depth--;
+		else if (*value == '\\' && depth > 0 && value[1] != '\0')
+			value++;
+		else if (depth == 0 && strchr(" \t\r\n\"", *value) == NULL)
+			break;
+	}
+	return strncasecmp(value, authserv_id, n) == 0 &&
+	    (value[n] == '\0' || strchr(" \t\r\n\";(", value[n]) != NULL);
+}
+
+/* ---- what came with the message ----------------------------------------------------------- */
+
+/* The kinds of copies, each with its code and action. */
+enum kind { COPIED, FORGED, FOREIGN, REPLAYED, N_KINDS };
+
+struct stripping {
+	struct message *m;
+	const struct names *names;
+	struct stamp_out *out;
+	unsigned *seen;			/* of each name, so far */
+	bool *kept;			/* of each mark, in a message that comes back */
+	unsigned found[N_KINDS];
+	const struct header *first[N_KINDS];
+	const char *what[N_KINDS];	/* what the first one's seal tells */
+	struct stamp_content genuine;	/* of the first REPLAYED */
+	const struct header *nonsense;	/* the first in the sealed header's name that is no stamp */
+	unsigned opened;		/* stamps that were tried */
+};
+
+#define OPEN_MAX 20u	/* stamps opened in a message: more of them are no more evidence */
+
+static const char *
+told(struct arena *a, const struct stamp_content *c)
+{
+	return *c->relay == '\0' ? "" : arena_printf(a, " (key %s, relay %s, queue id %s)", c->key, c->relay,
+	    c->queue_id);
+}
+
+static enum kind
+kind_of_stamp(struct stripping *s, const struct header *h, const char **what)
+{
+	struct message *m = s->m;
+	struct arena *a = m->facts.arena;
+	struct stamp_content c;
+
+	*what = "";
+	if (m->services->keys == NULL || s->opened++ >= OPEN_MAX)
+		return COPIED;
+	switch (stamp_open(m->services->keys, h->value, m->facts.began, 0, &c)) {
+	case STAMP_OPENED:
+	case STAMP_EXPIRED:
+		if (s->found[REPLAYED] == 0)
+			s->genuine = c;
+		*what = arena_printf(a, " (of customer %.64s, account %.96s, relay %s, queue id %s)",
+		    c.customer, c.account, c.relay, c.queue_id);
+		return REPLAYED;
+	case STAMP_FORGED:
+		*what = told(a, &c);
+		return FORGED;
+	case STAMP_FOREIGN:
+		*what = told(a, &c);
+		return FOREIGN;
+	case STAMP_MALFORMED:
+		break;
+	}
+	if (s->nonsense == NULL)
+		s->nonsense = h;
+	return COPIED;
+}
+
+static void
+note(struct stripping *s, const struct header *h, enum kind kind, const char *what)
+{
+	if (s->found[kind]++ > 0)
+		return;
+	s->first[kind] = h;
+	s->what[kind] = what;
+}
+
+/* In a message that comes back, what says what we would write is left where it is. */
+static bool
+keep(struct stripping *s, size_t at, size_t name)
+{
+	const struct facts *f = &s->m->facts;
+
+	if (f->class != CLASS_REENTERED)
+		return false;
+	if (s->names->at[name].whose == OUR_MARK) {
+		if (s->kept[name])
+			return false;
+		return s->kept[name] = true;
+	}
+	if (s->names->at[name].whose == OUR_STAMP)
+		return at == f->reentered_at;
+	return stamp_out_keep(s->out, s->names->at[name].name, f->headers[at].value);
+}
+
+static void
+strip_one(struct stripping *s, size_t at)
+{
+	const struct header *h = &s->m->facts.headers[at];
+	size_t name = which(s->names, h->name);
+	const char *what = "";
+	enum kind kind = COPIED;
+
+	if (name == s->names->n)
+		return;
+	++s->seen[name];
+	if (s->names->at[name].whose == OUR_RESULTS &&
+	    !bears_our_name(h->value, s->m->services->conf->trace.extras.authserv_id))
+		return;
+	if (keep(s, at, name))
+		return;
+	verdict_remove_header(&s->m->verdict, s->names->at[name].name, s->seen[name]);
+	if (s->names->at[name].whose == OUR_STAMP)
+		kind = kind_of_stamp(s, h, &what);
+	if (s->names->at[name].whose != UNWANTED)
+		note(s, h, kind, what);
+}
+
+static enum conf_action
+action_of(const struct conf *c, enum kind k)
+{
+	return k == COPIED ? c->trace.copied : k == FORGED ? c->trace.forged :
+	    k == FOREIGN ? c->trace.foreign : c->trace.replayed;
+}
+
+static void
+find(struct stripping *s, enum kind kind)
+{
+	static const char *const code[] = { "trace.copied", "trace.forged", "trace.foreign",
+	    "trace.replayed" };
+	static const char *const desk[] = { "came with the message", "names our key, which did not make it",
+	    "names a key that is not ours", "is genuine, but another message's" };
+	/* Accepted or not, the desk wants to know who tries this. */
+	static const struct alert_event plain = { .severity = "notice" };
+	struct arena *a = s->m->facts.arena;
+	const struct header *h = s->first[kind];
+	struct finding f = { .code = code[kind], .status = "7.1", .action = action_of(s->m->services->conf,
+	    kind) };
+
 	f.reply = arena_printf(a, "the message carries a header that only our mail system may write: %.60s",
 	    h->name);
-	f.desk = arena_printf(a, "%u cop%s of %.60s came with the message, the first saying %.200s", copies,
-	    copies == 1 ? "y" : "ies", h->name, mail_header_text(a, h->value, 200));
-	check_find(m, &check_trace, &f);
+	f.desk = arena_printf(a, "%.60s %s%s%s, saying %.200s", h->name, desk[kind], s->what[kind],
+	    s->found[kind] > 1 ? arena_printf(a, ", the first of %u", s->found[kind]) : "",
+	    mail_header_text(a, h->value, 200));
+	if (f.action == CONF_ACCEPT)
+		f.event = &plain;
+	check_find(s->m, &check_trace, &f);
 }
 
+/* A message that is forwarded (by a customer who received it from another, or from another Gatepost) brings
+ * all of its stamps: one finding is enough. Unless the customer that it shows is not the one that is
+ * sealed. */
 static void
-strip(const struct names *list, struct message *m)
+find_all(struct stripping *s)
 {
-	struct facts *f = &m->facts;
-	unsigned *seen = arena_zalloc(f->arena, (list->n + 1) * sizeof(*seen)), forged = 0;
-	const struct header *first = NULL;
-	size_t i, k;
+	const struct conf *c = s->m->services->conf;
+	const struct facts *f = &s->m->facts;
+	enum kind k;
+	size_t i;
 
-	for (i = 0; i < f->n_headers; i++) {
-		k = which(list, f->headers[i].name);
-		if (k == list->n)
-			continue;
-		verdict_remove_header(&m->verdict, list->at[k], ++seen[k]);
-		if (k < list->n_ours && forged++ == 0)
-			first = &f->headers[i];
+	if (s->found[COPIED] > 0 && s->found[REPLAYED] > 0 && s->found[FORGED] == 0) {
+		s->found[COPIED] = 0;
+		if (s->nonsense != NULL)
+			note(s, s->nonsense, COPIED, "");
+		for (i = 0; i < f->n_headers; i++)
+			if (strcasecmp(f->headers[i].name, c->trace.customer.header) == 0 &&
+			    !stamp_out_names(s->m, &s->genuine, f->headers[i].value))
+				note(s, &f->headers[i], COPIED, "");
 	}
-	if (forged > 0)
-		find_forged(m, first, forged);
+	for (k = COPIED; k < N_KINDS; k++)
+		if (s->found[k] > 0)
+			find(s, k);
 }
+
+/* ---- the stage ------------------------------------------------------------------------------ */
 
 static enum check_answer
 trace_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
-	const struct conf *c = m->services->conf;
-	const struct facts *f = &m->facts;
+	struct facts *f = &m->facts;
+	struct stripping s = { .m = m, .names = state };
+	size_t i;
 
 	(void)stage;
-	(void)e;
-	strip(state, m);
-	if (c->trace.customer.form == CONF_FORM_PLAIN && f->customer != NULL)
-		verdict_insert_header(&m->verdict, c->trace.customer.header, f->customer);
-	if (c->trace.submitter.form == CONF_FORM_PLAIN && f->quality == QUALITY_APP)
-		verdict_insert_header(&m->verdict, c->trace.submitter.header, f->submitter);
+	if ((s.out = stamp_out_new(m, e)) == NULL)
+		return CHECK_UNSURE;
+	s.seen = arena_zalloc(f->arena, (s.names->n + 1) * sizeof(*s.seen));
+	s.kept = arena_zalloc(f->arena, (s.names->n + 1) * sizeof(*s.kept));
+	for (i = 0; i < f->n_headers; i++)
+		strip_one(&s, i);
+	find_all(&s);
+	stamp_out_insert(s.out);
 	return CHECK_DONE;
 }

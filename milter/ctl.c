@@ -5,7 +5,7 @@
  *
  * A command is one row of `commands`: the route it asks, the words and options it takes, who prints the
  * answer. The daemon judges what is asked; here only the form is checked. Everything printed is made safe for
- * a terminal, since much of it was written by spammers. check-config alone needs no daemon.
+ * a terminal, since much of it was written by spammers. check-config and keys need no daemon.
  */
 #include "milter/ctl.h"
 
@@ -36,15 +36,17 @@
 #define DEFAULT_SOCKET "/run/gatepost/api.sock"
 #define HEADERS_MOST ((size_t)512 << 10)	/* so that it fits a question in base64 */
 
-enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_GONE = 3, EXIT_DENIED = 4 };
+enum { EXIT_DONE = CTL_DONE, EXIT_REFUSED = CTL_REFUSED, EXIT_USAGE = CTL_USAGE, EXIT_GONE = CTL_GONE,
+	EXIT_DENIED = CTL_DENIED };
 
 /* What stands on the command line. */
 struct asked {
 	const char *socket, *config;
 	bool json;
 	const char *limit, *n, *duration, *reason, *action, *login, *client, *sender;
-	bool local;
-	json_t *to, *recipients;
+	bool local, force;
+	const char *keys;
+	json_t *to, *recipients, *message_ids, *queue_ids;
 	char **words;
 	int n_words;
 	char given[32];		/* letters of the options that were given */
@@ -56,7 +58,7 @@ enum filled { FILLED, FILLED_NOT, FILLED_FAILED };
 struct command {
 	const char *name;
 	const char *method, *path;
-	/* Fills in. NULL: the command needs no daemon. */
+	/* Fills in. NULL: the command stands in `own` and does it all itself. */
 	enum filled (*fill)(struct arena *a, const struct asked *q, json_t *in);
 	void (*print)(struct arena *a, const struct json_t *answer);	/* NULL: the text as it came */
 	const char *takes;	/* letters of its own options */
@@ -94,6 +96,11 @@ static const struct command commands[] = {
 	{ "suspensions", "GET", "/suspensions", fill_nothing, ctl_print_suspensions, "", "" },
 	{ "explain", "POST", "/explain", fill_explain, ctl_print_explain, "uisRL",
 	    "[--login LOGIN] [--client ADDRESS] [--local] --sender ADDRESS --recipient ADDRESS ... [FILE]" },
+	{ "trace", NULL, NULL, NULL, NULL, "KMQ",
+	    "[--keys FILE] [--message-id ID ...] [--queue-id ID ...] [FILE]" },
+	{ "complaint", NULL, NULL, NULL, NULL, "", "[FILE]" },
+	{ "keys", NULL, NULL, NULL, NULL, "KF",
+	    "list | new [ID] | activate ID | retire ID [--force] [--keys FILE]" },
 	{ "check-config", NULL, NULL, NULL, NULL, "", "[FILE]" },
 	{ "reload", "POST", "/reload", fill_nothing, ctl_print_reloaded, "", "" },
 	{ "metrics", "GET", "/metrics", fill_nothing, NULL, "", "" },
@@ -116,6 +123,10 @@ static const struct option options[] = {
 	{ "sender", required_argument, NULL, 's' },
 	{ "recipient", required_argument, NULL, 'R' },
 	{ "local", no_argument, NULL, 'L' },
+	{ "keys", required_argument, NULL, 'K' },
+	{ "message-id", required_argument, NULL, 'M' },
+	{ "queue-id", required_argument, NULL, 'Q' },
+	{ "force", no_argument, NULL, 'F' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -469,6 +480,45 @@ find_socket(struct arena *a, const struct asked *q)
 	return path;
 }
 
+static int
+run_trace(struct arena *a, const struct asked *q, const struct command *c)
+{
+	struct ctl_trace t = { .config = q->config != NULL ? q->config : GATEPOST_CONF, .keys = q->keys,
+	    .file = q->n_words == 1 ? q->words[0] : NULL, .message_ids = q->message_ids,
+	    .queue_ids = q->queue_ids, .json = q->json, .complaint = strcmp(c->name, "complaint") == 0 };
+
+	if (q->n_words > 1)
+		return usage_of(c);
+	t.socket = find_socket(a, q);
+	return t.socket == NULL && t.keys == NULL ? EXIT_REFUSED : ctl_trace(a, &t);
+}
+
+static int
+run_keys(struct arena *a, const struct asked *q, const struct command *c)
+{
+	const struct ctl_keys k = { .config = q->config != NULL ? q->config : GATEPOST_CONF, .file = q->keys,
+	    .json = q->json, .force = q->force, .words = q->words, .n_words = q->n_words };
+	int code = ctl_keys(a, &k);
+
+	return code < 0 ? usage_of(c) : code;
+}
+
+/* The commands that are no mere question to the daemon. */
+static int
+run_here(struct arena *a, const struct asked *q, const struct command *c)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct arena *a, const struct asked *q, const struct command *c);
+	} here[] = { { "trace", run_trace }, { "complaint", run_trace },
+	    { "keys", run_keys }, { "check-config", check_config } };
+	size_t i;
+
+	for (i = 0; strcmp(here[i].name, c->name) != 0; i++)
+		;
+	return here[i].run(a, q, c);
+}
+
 /* ---- the answer ------------------------------------------------------------------------------------- */
 
 static int
@@ -578,7 +628,7 @@ take_option(struct asked *q, int letter, const char *value)
 {
 	size_t n = strlen(q->given);
 
-	if (strchr("lntfrauisRL", letter) != NULL && strchr(q->given, letter) == NULL &&
+	if (strchr("lntfrauisRLKFMQ", letter) != NULL && strchr(q->given, letter) == NULL &&
 	    n + 1 < sizeof(q->given)) {
 		q->given[n] = (char)letter;
 		q->given[n + 1] = '\0';
@@ -596,6 +646,10 @@ take_option(struct asked *q, int letter, const char *value)
 	case 'i': q->client = value; return true;
 	case 's': q->sender = value; return true;
 	case 'L': q->local = true; return true;
+	case 'K': q->keys = value; return true;
+	case 'M': return add_text(q->message_ids, value);
+	case 'Q': return add_text(q->queue_ids, value);
+	case 'F': q->force = true; return true;
 	case 't': return add_text(q->to, value);
 	case 'R': return add_text(q->recipients, value);
 	default: return false;
@@ -621,7 +675,7 @@ run(struct arena *a, struct asked *q)
 		complain(a, arena_printf(a, "%s does not take one of these options", c->name));
 		return usage_of(c);
 	}
-	return c->fill == NULL ? check_config(a, q, c) : ask(a, q, c);
+	return c->fill == NULL ? run_here(a, q, c) : ask(a, q, c);
 }
 
 int
@@ -633,6 +687,8 @@ main(int argc, char **argv)
 
 	q.to = json_array();
 	q.recipients = json_array();
+	q.message_ids = json_array();
+	q.queue_ids = json_array();
 	while (code < 0 && (letter = getopt_long(argc, argv, "c:hjn:V", options, NULL)) != -1) {
 		if (letter == 'h') {
 			usage(stdout);
@@ -652,6 +708,8 @@ main(int argc, char **argv)
 	}
 	json_decref(q.to);
 	json_decref(q.recipients);
+	json_decref(q.message_ids);
+	json_decref(q.queue_ids);
 	arena_free(&a);
 	return code;
 }

@@ -568,6 +568,11 @@ print_facts(struct arena *a, const json_t *f)
 	else
 		printf("%-12s%s, account %s, plan %s%s\n", "customer", customer, text_of(a, f, "account"),
 		    *plan == '\0' ? "none" : plan, flag_of(f, "probation") ? " (probation)" : "");
+	if (has(f, "uid"))
+		printf("%-12s%s (uid %s), attested on %s\n", "user", text_of(a, f, "user"), number_text(a, f, "uid"),
+		    text_of(a, f, "ticket_relay"));
+	if (has(f, "script"))
+		printf("%-12s%s\n", "script", text_of(a, f, "script"));
 	if (has(f, "submitter"))
 		printf("%-12s%s (%s)\n", "submitter", text_of(a, f, "submitter"), text_of(a, f, "quality"));
 	if (has(f, "mailer"))

@@ -22,9 +22,12 @@
 #include "lib/log.h"
 #include "lib/store.h"
 #include "lib/str.h"
+#include "lib/trace_memory.h"
 #include "milter/api.h"
 #include "milter/notify.h"
 #include "milter/session.h"
+#include "milter/submission.h"
+#include "milter/web_token.h"
 
 #include "lib/banned.h"
 
@@ -40,7 +43,10 @@ struct daemon {
 	bool to_stderr;
 	struct store *store;
 	struct alerts *alerts;
+	struct trace_memory *memory;
 	struct api *api;
+	struct submission *submission;
+	struct web_token *web;
 	pthread_mutex_t reload_lock;	/* one reload at a time */
 	pthread_t house;
 	pthread_mutex_t house_lock;	/* guards stopping */
@@ -175,6 +181,8 @@ take(struct daemon *d, struct chain *take_next)
 	chain_keep_report(take_next, &to_log);
 	open_log(d, c);
 	alert_configure(d->alerts, c);
+	trace_memory_configure(d->memory, c->trace.memory.size, c->trace.memory.keep);
+	chain_remember(take_next, d->memory);
 	api_configure(d->api, &c->api_allow);
 	store_forget_over(d->store);
 	set_chain(take_next);
@@ -446,6 +454,9 @@ open_services(struct daemon *d, const struct conf *c, struct err *e)
 {
 	if (open_store(d, c, e) < 0)
 		return -1;
+	d->memory = trace_memory_open(c->store.file, c->relay, c->trace.memory.size, c->trace.memory.keep, e);
+	if (d->memory == NULL)
+		return -1;
 	d->alerts = alert_open(c, d->store, e);
 	return d->alerts == NULL ? -1 : 0;
 }
@@ -463,8 +474,28 @@ open_api(struct daemon *d, struct listener *api, const struct conf *c, struct er
 	return 0;
 }
 
+static int
+open_submission(struct daemon *d, struct daemon_sockets *s, struct err *e)
+{
+	const struct submission_hooks hooks = { .chain = daemon_chain, .cookie = d };
+
+	if (s->submission.fd >= 0) {
+		d->submission = submission_open(s->submission.fd, &hooks, e);
+		if (d->submission == NULL)
+			return -1;
+		s->submission.fd = -1;
+	}
+	if (s->web.fd >= 0) {
+		d->web = web_token_open(s->web.fd, daemon_chain, d, e);
+		if (d->web == NULL)
+			return -1;
+		s->web.fd = -1;
+	}
+	return 0;
+}
+
 struct daemon *
-daemon_open(struct conf *take_c, const char *file, bool foreground, struct listener *api,
+daemon_open(struct conf *take_c, const char *file, bool foreground, struct daemon_sockets *sockets,
     void (*say)(void *cookie, const struct err *e), void *cookie)
 {
 	const struct table_report report = { say, cookie };
@@ -485,8 +516,10 @@ daemon_open(struct conf *take_c, const char *file, bool foreground, struct liste
 	if (open_services(d, take_c, &e) == 0 &&
 	    (ch = chain_new(take_c, d->store, d->alerts, &report)) != NULL) {
 		chain_keep_report(ch, &to_log);
+		chain_remember(ch, d->memory);
 		set_chain(ch);
-		if (open_api(d, api, chain_conf(ch), &e) == 0 && start_house(d) == 0) {
+		if (open_api(d, &sockets->api, chain_conf(ch), &e) == 0 && open_submission(d, sockets, &e) == 0 &&
+		    start_house(d) == 0) {
 			log_printf(LOG_LEVEL_NOTICE, "started: configuration %s, relay %s, mode %s", file,
 			    chain_conf(ch)->relay,
 			    chain_conf(ch)->mode == CONF_MONITOR ? "monitor" : "enforce");
@@ -509,9 +542,12 @@ daemon_close(struct daemon **d)
 	if (p == NULL)
 		return;
 	stop_house(p);
+	submission_close(&p->submission);
+	web_token_close(&p->web);
 	api_close(&p->api);
 	alert_close(&p->alerts);
 	set_chain(NULL);
+	trace_memory_close(&p->memory);
 	store_close(&p->store);
 	log_close();
 	free(p);
@@ -522,8 +558,11 @@ void
 daemon_abandon(struct daemon *d)
 {
 	stop_house(d);
+	submission_close(&d->submission);
+	web_token_close(&d->web);
 	api_close(&d->api);
 	alert_flush(d->alerts, 2000);
+	(void)trace_memory_flush(d->memory, 2000);
 	store_poll(d->store);
 	store_leave(d->store);
 	log_close();

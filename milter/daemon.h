@@ -16,9 +16,12 @@
 
 struct daemon;
 
+/* Sockets that the daemon serves itself. fd -1: not configured. */
+struct daemon_sockets { struct listener api, submission, web; };
+
 /* Starts everything but libmilter; takes over c. NULL when something cannot be had; each reason was said.
- * The API takes api's socket over (api->fd becomes -1; its path stays ours to remove). */
-struct daemon *daemon_open(struct conf *take_c, const char *file, bool foreground, struct listener *api,
+ * The sockets are taken over (each fd becomes -1; the paths stay the caller's to remove). */
+struct daemon *daemon_open(struct conf *take_c, const char *file, bool foreground, struct daemon_sockets *sockets,
     void (*say)(void *cookie, const struct err *e), void *cookie);
 void daemon_close(struct daemon **d);
 /* Writes what must last and ends the process without freeing anything: for when libmilter's threads may still

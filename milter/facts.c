@@ -21,23 +21,35 @@
 const char *
 facts_class_text(enum facts_class c)
 {
-	static const char *const text[] = { "unknown", "customer", "bounce" };
+	static const char *const text[] = { "unknown", "customer", "bounce", "re-entered" };
 
 	return text[c];
 }
 
+static const char *const qualities[] = { "none", "smtp", "app", "claimed", "cgi", "web" };
+
 const char *
 facts_quality_text(enum facts_quality q)
 {
-	static const char *const text[] = { "none", "smtp", "app" };
+	return qualities[q];
+}
 
-	return text[q];
+enum facts_quality
+facts_quality_of(const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(qualities) / sizeof(qualities[0]); i++)
+		if (strcmp(qualities[i], text) == 0)
+			return (enum facts_quality)i;
+	return QUALITY_NONE;
 }
 
 /* The part of struct facts that belongs to the connection stays. */
 struct connection {
 	struct net_addr client;
 	char client_text[NET_TEXT];
+	uint16_t client_port;
 	bool local;
 };
 
@@ -48,11 +60,13 @@ facts_begin(struct facts *f, struct arena *take_arena)
 
 	c.client = f->client;
 	memcpy(c.client_text, f->client_text, sizeof(c.client_text));
+	c.client_port = f->client_port;
 	c.local = f->local;
 	facts_end(f);
 	memset(f, 0, sizeof(*f));
 	f->client = c.client;
 	memcpy(f->client_text, c.client_text, sizeof(f->client_text));
+	f->client_port = c.client_port;
 	f->local = c.local;
 	f->arena = take_arena;
 	f->began = clock_now();

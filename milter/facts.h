@@ -7,6 +7,7 @@
  *
  * Facts are only added, never changed. Who writes which part:
  *   envelope and headers   session.c (or explain, from a file); facts_settle() reads From and Sender
+ *   ticket                 check_ticket.c
  *   identity               check_identity.c
  *   mailer                 check_mailer.c
  *   submitter              check_submitter.c
@@ -19,6 +20,7 @@
 #include "lib/arena.h"
 #include "lib/mail.h"
 #include "lib/net.h"
+#include "lib/ticket.h"
 
 /* When checks run; facts of RCPT and headers are there at STAGE_END. */
 enum stage { STAGE_MAIL, STAGE_END };
@@ -28,11 +30,17 @@ struct header {
 	const char *value;	/* as the MTA hands it over: folds as "\n" and white space */
 };
 
-enum facts_class { CLASS_UNKNOWN, CLASS_CUSTOMER, CLASS_BOUNCE };
+/* CLASS_REENTERED: a message that left one of our relays before, come back with the stamp it got there. */
+enum facts_class { CLASS_UNKNOWN, CLASS_CUSTOMER, CLASS_BOUNCE, CLASS_REENTERED };
 const char *facts_class_text(enum facts_class c);
 
-enum facts_quality { QUALITY_NONE, QUALITY_SMTP, QUALITY_APP };
+/* How the submitter is known, least trusted first. */
+enum facts_quality { QUALITY_NONE, QUALITY_SMTP, QUALITY_APP, QUALITY_CLAIMED, QUALITY_CGI, QUALITY_WEB };
 const char *facts_quality_text(enum facts_quality q);
+/* Of a text that is none: QUALITY_NONE. */
+enum facts_quality facts_quality_of(const char *text);
+
+struct stamp_content;
 
 struct facts {
 	struct arena *arena;
@@ -40,6 +48,7 @@ struct facts {
 	/* connection: written once a session */
 	struct net_addr client;
 	char client_text[NET_TEXT];
+	uint16_t client_port;		/* 0 = unknown */
 	bool local;			/* did not come over SMTP: sendmail(1), pickup */
 
 	/* envelope, written at MAIL and RCPT */
@@ -62,13 +71,28 @@ struct facts {
 	bool cut;			/* more headers or recipients than the bounds below */
 	const char *message_id;		/* first Message-ID, trimmed; NULL */
 
+	/* ticket */
+	bool ticket_place;		/* known at MAIL: a ticket that comes with it can be believed */
+	const struct ticket *ticket;	/* genuine, and this message's to use; NULL without one */
+	const char *script;		/* path of the program that sent, as it said; NULL */
+
 	/* identity */
+	bool identity_late;		/* not known before STAGE_END: it waits for a ticket */
+	bool by_ticket;			/* the ticket's user is of this customer */
 	enum facts_class class;
 	const char *account;		/* lower case; NULL when unknown */
 	const char *customer;		/* NULL when unknown */
 	const char *plan;		/* effective plan, probation applied; NULL when none */
 	bool probation;
 	bool own_bounce;		/* null return-path, no login, our own host: maybe a bounce that it wrote */
+	bool own;			/* from our own hosts, without login: it may be a message that comes
+					 * back, which only its header tells at STAGE_END. Until then nobody
+					 * judges whose it is. */
+	const struct stamp_content *reentered;	/* CLASS_REENTERED: what its stamp says */
+	size_t reentered_at;		/* index of that stamp in headers */
+
+	/* trace */
+	const char *stamp;		/* mark of the stamp that it leaves with; NULL when none */
 
 	/* every mailbox of every From field, and of Sender: read by facts_settle before STAGE_END */
 	struct mail_address *from;

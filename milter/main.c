@@ -128,6 +128,26 @@ warn_to(void *cookie, const struct err *e)
 	fprintf(stderr, "gatepost: %s%swarning: %s\n", e->where, *e->where == '\0' ? "" : ": ", e->text);
 }
 
+/* Root, who asks here, can read every key file; the daemon reads it as its own user, and again at a
+ * reload. */
+static bool
+keys_readable(const struct conf *c)
+{
+	const struct passwd *pw;
+	struct stat st;
+	struct err e;
+
+	if (geteuid() != 0 || *c->trace.sealed.keys == '\0' || *c->user == '\0' ||
+	    (pw = getpwnam(c->user)) == NULL || stat(c->trace.sealed.keys, &st) < 0 ||
+	    st.st_uid == pw->pw_uid)
+		return true;
+	err_set(&e, ERR_DENIED, "does not belong to user %s, as whom gatepost reads it; chown %s", c->user,
+	    c->user);
+	err_at(&e, c->trace.sealed.keys, 0);
+	complain(&e);
+	return false;
+}
+
 static int
 check_configuration(const char *file)
 {
@@ -135,6 +155,7 @@ check_configuration(const char *file)
 	struct conf_problems problems = { .say = complain_to, .warn = warn_to };
 	struct conf *c = conf_load(file, &problems);
 	struct chain *ch;
+	bool ok;
 
 	if (c == NULL)
 		return 1;
@@ -143,9 +164,11 @@ check_configuration(const char *file)
 		conf_unref(&c);
 		return 1;
 	}
+	ok = keys_readable(chain_conf(ch));
 	chain_unref(&ch);
-	printf("%s: ok\n", file);
-	return 0;
+	if (ok)
+		printf("%s: ok\n", file);
+	return ok ? 0 : 1;
 }
 
 /* ---- privileges ----------------------------------------------------------------------- */
@@ -223,7 +246,8 @@ read_mode(const char *octal)
 }
 
 struct sockets {
-	struct listener milter, api;
+	struct listener milter;
+	struct daemon_sockets own;
 	struct listener further[LISTEN_MOST];	/* of `listen`, after the first */
 	size_t n_further;
 };
@@ -234,20 +258,30 @@ close_sockets(struct sockets *s)
 	size_t i;
 
 	listen_close(&s->milter);
-	listen_close(&s->api);
+	listen_close(&s->own.api);
+	listen_close(&s->own.submission);
+	listen_close(&s->own.web);
 	for (i = 0; i < s->n_further; i++)
 		listen_close(&s->further[i]);
 }
 
-/* Who may use the API is decided by the peer's uid, not by the socket's mode. */
+/* Who may use them is decided by the peer's uid, not by the socket's mode. */
 static int
-open_api_socket(const struct conf *c, const struct identity *id, struct sockets *s, struct err *e)
+open_own_sockets(const struct conf *c, const struct identity *id, struct daemon_sockets *s, struct err *e)
 {
 	const struct listen_want want = { 0666, id->uid, id->gid };
+	const struct { struct listener *l; const char *name, *where; } own[] = {
+		{ &s->api, "api", c->api },
+		{ &s->submission, "submission", c->submission.socket },
+		{ &s->web, "web", c->submission.web },
+	};
+	size_t i;
 
-	if (listen_inherit(&s->api, "api") == 0)
-		return 0;
-	return listen_open(&s->api, c->api, &want, e);
+	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (*own[i].where != '\0' && listen_inherit(own[i].l, own[i].name) < 0 &&
+		    listen_open(own[i].l, own[i].where, &want, e) < 0)
+			return -1;
+	return 0;
 }
 
 static int
@@ -257,11 +291,11 @@ open_sockets(const struct conf *c, const struct identity *id, struct sockets *s,
 	size_t i;
 
 	memset(s, 0, sizeof(*s));
-	s->milter.fd = s->api.fd = -1;
+	s->milter.fd = s->own.api.fd = s->own.submission.fd = s->own.web.fd = -1;
 	if (listen_inherit(&s->milter, "milter") < 0 &&
 	    listen_open(&s->milter, c->listen.at[0], &want, e) < 0)
 		return -1;
-	if (open_api_socket(c, id, s, e) < 0) {
+	if (open_own_sockets(c, id, &s->own, e) < 0) {
 		close_sockets(s);
 		return -1;
 	}
@@ -379,7 +413,7 @@ prepare(const struct conf *c, struct sockets *s, struct err *e)
 static int
 run(const struct arguments *a, struct conf *take_c, struct sockets *s, int ready)
 {
-	struct daemon *d = daemon_open(take_c, a->file, a->foreground, &s->api, complain_to, NULL);
+	struct daemon *d = daemon_open(take_c, a->file, a->foreground, &s->own, complain_to, NULL);
 	struct forward *further = NULL;
 	struct err e;
 	bool quiet, failed;

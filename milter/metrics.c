@@ -14,6 +14,7 @@
 
 #include "lib/log.h"
 #include "lib/str.h"
+#include "lib/trace_memory.h"
 #include "milter/chain.h"
 
 #include "lib/banned.h"
@@ -147,6 +148,21 @@ alerts(struct str *s, const struct metrics *m)
 }
 
 static void
+memory(struct str *s, const struct metrics *m)
+{
+	struct trace_memory_numbers n;
+
+	trace_memory_numbers(m->services->memory, &n);
+	rows(s, (const struct row[]) {
+		{ "gatepost_trace_memory_written_total", "counter", "Messages remembered for complaints.",
+		    n.written },
+		{ "gatepost_trace_memory_dropped_total", "counter",
+		    "Messages let through and not remembered, the disk being slow or full.", n.dropped },
+		{ "gatepost_trace_memory_bytes", "gauge", "Disk that what is remembered uses.", n.bytes },
+	}, 3);
+}
+
+static void
 tables(struct str *s, const struct services *v)
 {
 	const struct { const char *name; const struct table *table; } t[] = {
@@ -178,6 +194,7 @@ metrics_text(struct arena *a, const struct metrics *m)
 	}, 2);
 	store(&s, m);
 	alerts(&s, m);
+	memory(&s, m);
 	tables(&s, m->services);
 	return s.data;
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include <libmilter/mfapi.h>
@@ -130,6 +131,13 @@ on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long f2,
 	return SMFIS_CONTINUE;
 }
 
+static uint16_t
+port_of(const _SOCK_ADDR *sa)
+{
+	return ntohs(sa->sa_family == AF_INET6 ? ((const struct sockaddr_in6 *)(const void *)sa)->sin6_port :
+	    ((const struct sockaddr_in *)(const void *)sa)->sin_port);
+}
+
 static sfsistat
 on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *sa)
 {
@@ -143,8 +151,8 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *sa)
 		facts_set_client(&s->message.facts, &a);
 		/* Postfix's cleanup shows what came through pickup as 127.0.0.1 port 0: no client has that
 		 * port. */
-		s->message.facts.local = sa->sa_family == AF_INET &&
-		    ((const struct sockaddr_in *)(const void *)sa)->sin_port == 0;
+		s->message.facts.client_port = port_of(sa);
+		s->message.facts.local = sa->sa_family == AF_INET && s->message.facts.client_port == 0;
 	}
 	return SMFIS_NOREPLY;
 }

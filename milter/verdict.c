@@ -135,11 +135,20 @@ fold(char *value, size_t name_length, struct arena *a, const char **to)
 void
 verdict_insert_header(struct verdict *v, const char *name, const char *value)
 {
+	const char *folded;
+
+	fold(safe_value(v->arena, value), strlen(name), v->arena, &folded);
+	verdict_insert_folded(v, name, folded);
+}
+
+void
+verdict_insert_folded(struct verdict *v, const char *name, const char *value)
+{
 	struct edit *e = arena_zalloc(v->arena, sizeof(*e));
 
 	e->kind = EDIT_INSERT;
 	e->name = arena_strdup(v->arena, name);
-	fold(safe_value(v->arena, value), strlen(name), v->arena, &e->value);
+	e->value = arena_strdup(v->arena, value);
 	*v->inserts_end = e;
 	v->inserts_end = &e->next;
 }

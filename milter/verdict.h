@@ -61,6 +61,8 @@ void verdict_remove_header(struct verdict *v, const char *name, unsigned index);
 /* Inserted at the top of the message, in the order of calls. The value is made safe: control characters and
  * bytes beyond ASCII become '?', and it is folded so that no line passes 78 where it can. */
 void verdict_insert_header(struct verdict *v, const char *name, const char *value);
+/* The same of a value that is safe and folded ("\n\t") by the caller. */
+void verdict_insert_folded(struct verdict *v, const char *name, const char *value);
 
 /* The SMTP reply of a refusal: code "451" or "550", xcode "4.7.1" or "5.7.1", text (one line, '%' NOT yet
  * doubled, less than 420 bytes, printable ASCII). */

@@ -165,6 +165,13 @@ has_setting() {
 	grep -q -E "^[[:space:]]*$1[[:space:]]*[:=]" "$T/extra"
 }
 
+# keys_make FILE: a key file (trace.sealed.keys) with one key, "test", that the daemon may read.
+keys_make() {
+	printf 'test active 2026-01-31T00:00:00Z %s\n' "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n')" >"$1"
+	[ -z "$daemon_user" ] || chown "$daemon_user" "$1"
+	chmod 400 "$1"
+}
+
 # daemon_start [FILE]: in the foreground as our child, log on standard error.
 daemon_start() {
 	daemon_log=$T/log

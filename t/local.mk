@@ -7,20 +7,23 @@
 TEST_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 TEST_LIBS = milter/libapi.a milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 UNIT = \
-	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_check_mailer t/unit/test_conf \
-	t/unit/test_date t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
-	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_redis_cluster \
-	t/unit/test_redis_conn t/unit/test_redis_slot t/unit/test_signature t/unit/test_store_contract \
-	t/unit/test_store_memory t/unit/test_store_redis t/unit/test_store_threads t/unit/test_str \
-	t/unit/test_table t/unit/test_table_contract t/unit/test_verdict
+	t/unit/test_alert t/unit/test_ancestry t/unit/test_api t/unit/test_arena t/unit/test_check_mailer \
+	t/unit/test_conf t/unit/test_date t/unit/test_facts t/unit/test_limit t/unit/test_limit_key \
+	t/unit/test_listen t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net \
+	t/unit/test_redis_cluster t/unit/test_redis_conn t/unit/test_redis_slot t/unit/test_report \
+	t/unit/test_seal t/unit/test_sendmail t/unit/test_signature t/unit/test_stamp \
+	t/unit/test_store_contract t/unit/test_store_memory t/unit/test_store_redis \
+	t/unit/test_store_threads t/unit/test_str t/unit/test_table t/unit/test_table_contract \
+	t/unit/test_ticket t/unit/test_trace t/unit/test_trace_memory t/unit/test_verdict
 UNIT_THREADS = \
 	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
 	t/unit/test_redis_conn t/unit/test_signature t/unit/test_store_redis t/unit/test_store_threads \
-	t/unit/test_table_contract
+	t/unit/test_table_contract t/unit/test_trace_memory
 TOOLS = \
-	t/bench/bench_chain t/bench/bench_redis t/bench/bench_signature t/bench/bench_store \
-	t/bench/bench_table t/bench/floor t/bench/loadgen t/milter/activate t/milter/hammer t/milter/play \
-	t/redis/hammer_store t/redis/script t/redis/soak t/redis/topology t/scenarios/play t/unit/conf_rows
+	t/bench/bench_chain t/bench/bench_redis t/bench/bench_signature t/bench/bench_stamp \
+	t/bench/bench_store t/bench/bench_table t/bench/bench_trace_memory t/bench/floor t/bench/loadgen \
+	t/e2e/gatepost-sendmail t/milter/activate t/milter/hammer t/milter/play t/redis/hammer_store \
+	t/redis/script t/redis/soak t/redis/topology t/scenarios/play t/unit/conf_rows
 
 if CMOCKA
 check_PROGRAMS += $(UNIT)
@@ -45,12 +48,17 @@ bench: all $(TOOLS)
 	t/bench/bench_chain $(srcdir)/etc/signatures.conf 1000000 1000000
 	t/bench/bench_store
 	t/bench/bench_table
+	t/bench/bench_trace_memory
 	t/bench/bench_signature $(srcdir)/etc/signatures.conf
+	t/bench/bench_stamp
 .PHONY: checks print-unit print-threads print-fuzz bench fuzzers
 
 t_unit_test_alert_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_alert_LDADD = $(TEST_LIBS)
 t_unit_test_alert_SOURCES = t/unit/test_alert.c t/unit/clock_fake.c t/unit/clock_fake.h
+t_unit_test_ancestry_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_ancestry_LDADD = $(TEST_LIBS)
+t_unit_test_ancestry_SOURCES = t/unit/test_ancestry.c
 t_unit_test_api_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_api_LDADD = $(TEST_LIBS)
 t_unit_test_api_SOURCES = t/unit/test_api.c
@@ -90,6 +98,9 @@ t_unit_test_message_file_SOURCES = t/unit/test_message_file.c
 t_unit_test_net_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_net_LDADD = $(TEST_LIBS)
 t_unit_test_net_SOURCES = t/unit/test_net.c
+t_unit_test_report_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_report_LDADD = $(TEST_LIBS)
+t_unit_test_report_SOURCES = t/unit/test_report.c
 t_unit_test_redis_cluster_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_redis_cluster_LDADD = $(TEST_LIBS)
 t_unit_test_redis_cluster_SOURCES = t/unit/test_redis_cluster.c
@@ -99,9 +110,19 @@ t_unit_test_redis_conn_SOURCES = t/unit/test_redis_conn.c
 t_unit_test_redis_slot_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_redis_slot_LDADD = $(TEST_LIBS)
 t_unit_test_redis_slot_SOURCES = t/unit/test_redis_slot.c
+t_unit_test_seal_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_seal_LDADD = $(TEST_LIBS)
+t_unit_test_seal_SOURCES = t/unit/test_seal.c
+t_unit_test_sendmail_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_sendmail_LDADD = $(TEST_LIBS)
+t_unit_test_sendmail_SOURCES = \
+	t/unit/test_sendmail.c milter/sendmail_conf.c milter/sendmail_message.c milter/sendmail_options.c
 t_unit_test_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_signature_LDADD = $(TEST_LIBS)
 t_unit_test_signature_SOURCES = t/unit/test_signature.c
+t_unit_test_stamp_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_stamp_LDADD = $(TEST_LIBS)
+t_unit_test_stamp_SOURCES = t/unit/test_stamp.c
 t_unit_test_store_contract_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_store_contract_LDADD = $(TEST_LIBS)
 t_unit_test_store_contract_SOURCES = t/unit/test_store_contract.c t/unit/clock_fake.c t/unit/clock_fake.h t/unit/store_fixture.c t/unit/store_fixture.h
@@ -123,6 +144,15 @@ t_unit_test_table_SOURCES = t/unit/test_table.c
 t_unit_test_table_contract_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_table_contract_LDADD = $(TEST_LIBS)
 t_unit_test_table_contract_SOURCES = t/unit/test_table_contract.c
+t_unit_test_ticket_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_ticket_LDADD = $(TEST_LIBS)
+t_unit_test_ticket_SOURCES = t/unit/test_ticket.c
+t_unit_test_trace_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_trace_LDADD = $(TEST_LIBS)
+t_unit_test_trace_SOURCES = t/unit/test_trace.c
+t_unit_test_trace_memory_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_trace_memory_LDADD = $(TEST_LIBS)
+t_unit_test_trace_memory_SOURCES = t/unit/test_trace_memory.c
 t_unit_test_verdict_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_verdict_LDADD = $(TEST_LIBS)
 t_unit_test_verdict_SOURCES = t/unit/test_verdict.c
@@ -132,6 +162,9 @@ t_unit_conf_rows_SOURCES = t/unit/conf_rows.c
 t_scenarios_play_CPPFLAGS = $(TEST_CPPFLAGS)
 t_scenarios_play_LDADD = $(TEST_LIBS)
 t_scenarios_play_SOURCES = t/scenarios/play.c t/unit/clock_fake.c t/unit/clock_fake.h
+t_e2e_gatepost_sendmail_CPPFLAGS = $(milter_gatepost_sendmail_CPPFLAGS)
+t_e2e_gatepost_sendmail_LDADD = $(milter_gatepost_sendmail_LDADD)
+t_e2e_gatepost_sendmail_SOURCES = $(SENDMAIL_SOURCES) t/e2e/sendmail_place.c
 t_milter_play_CPPFLAGS = $(TEST_CPPFLAGS)
 t_milter_play_LDADD = 
 t_milter_play_SOURCES = t/milter/play.c t/milter/mta.c t/milter/mta.h
@@ -163,12 +196,18 @@ t_bench_bench_redis_SOURCES = t/bench/bench_redis.c t/redis/clock_ahead.c t/redi
 t_bench_bench_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_signature_LDADD = $(TEST_LIBS)
 t_bench_bench_signature_SOURCES = t/bench/bench_signature.c
+t_bench_bench_stamp_CPPFLAGS = $(TEST_CPPFLAGS)
+t_bench_bench_stamp_LDADD = $(TEST_LIBS)
+t_bench_bench_stamp_SOURCES = t/bench/bench_stamp.c
 t_bench_bench_store_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_store_LDADD = $(TEST_LIBS)
 t_bench_bench_store_SOURCES = t/bench/bench_store.c
 t_bench_bench_table_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_table_LDADD = $(TEST_LIBS)
 t_bench_bench_table_SOURCES = t/bench/bench_table.c
+t_bench_bench_trace_memory_CPPFLAGS = $(TEST_CPPFLAGS)
+t_bench_bench_trace_memory_LDADD = $(TEST_LIBS)
+t_bench_bench_trace_memory_SOURCES = t/bench/bench_trace_memory.c
 t_bench_floor_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_floor_LDADD = $(MILTER_LIBS)
 t_bench_floor_SOURCES = t/bench/floor.c
@@ -178,7 +217,7 @@ t_bench_loadgen_SOURCES = t/bench/loadgen.c t/milter/mta.c t/milter/mta.h
 
 FUZZERS = \
 	t/fuzz/fuzz_conf t/fuzz/fuzz_explain t/fuzz/fuzz_from t/fuzz/fuzz_header t/fuzz/fuzz_redis \
-	t/fuzz/fuzz_signature t/fuzz/fuzz_table
+	t/fuzz/fuzz_report t/fuzz/fuzz_signature t/fuzz/fuzz_stamp t/fuzz/fuzz_table
 EXTRA_PROGRAMS += $(FUZZERS)
 fuzzers: $(FUZZERS)
 t_fuzz_fuzz_conf_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -201,6 +240,11 @@ t_fuzz_fuzz_header_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_header_SOURCES = t/fuzz/fuzz_header.c
 t_fuzz_fuzz_header_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 t_fuzz_fuzz_header_LDFLAGS = -fsanitize=fuzzer
+t_fuzz_fuzz_report_CPPFLAGS = $(TEST_CPPFLAGS)
+t_fuzz_fuzz_report_LDADD = $(TEST_LIBS)
+t_fuzz_fuzz_report_SOURCES = t/fuzz/fuzz_report.c
+t_fuzz_fuzz_report_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+t_fuzz_fuzz_report_LDFLAGS = -fsanitize=fuzzer
 t_fuzz_fuzz_redis_CPPFLAGS = $(TEST_CPPFLAGS)
 t_fuzz_fuzz_redis_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_redis_SOURCES = t/fuzz/fuzz_redis.c
@@ -211,6 +255,11 @@ t_fuzz_fuzz_signature_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_signature_SOURCES = t/fuzz/fuzz_signature.c
 t_fuzz_fuzz_signature_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 t_fuzz_fuzz_signature_LDFLAGS = -fsanitize=fuzzer
+t_fuzz_fuzz_stamp_CPPFLAGS = $(TEST_CPPFLAGS)
+t_fuzz_fuzz_stamp_LDADD = $(TEST_LIBS)
+t_fuzz_fuzz_stamp_SOURCES = t/fuzz/fuzz_stamp.c
+t_fuzz_fuzz_stamp_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+t_fuzz_fuzz_stamp_LDFLAGS = -fsanitize=fuzzer
 t_fuzz_fuzz_table_CPPFLAGS = $(TEST_CPPFLAGS)
 t_fuzz_fuzz_table_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_table_SOURCES = t/fuzz/fuzz_table.c

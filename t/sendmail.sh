@@ -13,13 +13,13 @@
 #     sendmail_submit DIR [OPTION...]        sendmail(1) as a user without rights runs it: through the submission queue
 #     sendmail_submission DIR [OPTION...]    that queue, as root looks at it and runs it
 #
-# Needs root, m4, sasl2-bin, and the libraries that contrib/deps lists. Everything is below DIR: both queues,
+# Needs root, m4, cc, sasl2-bin, and the libraries that contrib/deps lists. Everything is below DIR: both queues,
 # configuration made from the packages' own m4 files, SASL's, log/maillog. Only loopback is listened on. Mail goes to
 # no one: each message becomes a file in the Maildir DIR/box, as its recipients would get it.
 #
-# Three things are unlike a real one. The program is not setgid: who submits has the queue's group instead, as -C would
-# throw away the program's. Directories with the sticky bit count as safe, since tests live in /tmp. The log is
-# the debugging file (-d89.8), as syslogd's socket cannot be moved.
+# Four things are unlike a real one. It has the host's name from us. The program is not setgid: who submits has the
+# queue's group instead, as -C would throw away the program's. Directories with the sticky bit count as safe, since tests
+# live in /tmp. The log is the debugging file (-d89.8), as syslogd's socket cannot be moved.
 
 # A user that every Debian has and nobody runs anything as: Sendmail's own come with its package.
 s_owner=mail
@@ -101,14 +101,14 @@ sendmail_folders() {
 	chown "$s_owner:$s_owner" "$1/queue" "$1/clientqueue" "$1/box/new" "$1/box/tmp"
 }
 
-# Sendmail sleeps for a minute when the machine's name has no dot and nobody can complete it: it gets a name of its own.
-# Where that is not allowed (a container without CAP_SYS_ADMIN), the machine's name has to do.
-sendmail_named() {
-	if unshare --uts true 2>/dev/null; then
-		echo "exec unshare --uts sh -c 'hostname mx.host.example && exec \"\$@\"' sendmail \"\$@\""
-	else
-		echo 'exec "$@"'
-	fi
+# Sendmail sleeps for a minute when the machine's name has no dot and nobody can complete it. So it is told another: not
+# by a namespace of its own, which not every container may make.
+sendmail_name() {
+	cc -shared -fPIC -x c -o "$1/name.so" - <<-END
+	#include <stdio.h>
+	#include <unistd.h>
+	int gethostname(char *to, size_t n) { snprintf(to, n, "mx.host.example"); return 0; }
+	END
 }
 
 sendmail_make() {
@@ -125,11 +125,8 @@ sendmail_make() {
 	#!/bin/sh
 	cat >"$s_dir/box/tmp/\$\$" && mv "$s_dir/box/tmp/\$\$" "$s_dir/box/new/\$1.\$\$"
 	END
-	{
-		echo '#!/bin/sh'
-		sendmail_named
-	} >"$s_dir/named"
-	chmod 755 "$s_dir/deliver" "$s_dir/named"
+	chmod 755 "$s_dir/deliver"
+	sendmail_name "$s_dir" || return 1
 	sendmail_daemon_mc "$s_dir" "$2" >"$s_dir/etc/sendmail.mc"
 	sendmail_submit_mc "$s_dir" "$2" >"$s_dir/etc/submit.mc"
 	for s_name in sendmail submit; do
@@ -151,20 +148,20 @@ sendmail_user() {
 sendmail_run() {
 	s_dir=$1
 	shift
-	"$s_dir/named" "$s_root/usr/libexec/sendmail/sendmail" -C "$s_dir/etc/sendmail.cf" "$@"
+	LD_PRELOAD=$s_dir/name.so "$s_root/usr/libexec/sendmail/sendmail" -C "$s_dir/etc/sendmail.cf" "$@"
 }
 
 # The submission queue's side of it, as root: its mailq, its runs.
 sendmail_submission() {
 	s_dir=$1
 	shift
-	"$s_dir/named" "$s_root/usr/libexec/sendmail/sendmail" -Ac -C "$s_dir/etc/submit.cf" "$@"
+	LD_PRELOAD=$s_dir/name.so "$s_root/usr/libexec/sendmail/sendmail" -Ac -C "$s_dir/etc/submit.cf" "$@"
 }
 
 sendmail_submit() {
 	s_dir=$1
 	shift
-	"$s_dir/named" setpriv --reuid nobody --regid "$s_owner" --clear-groups \
+	LD_PRELOAD=$s_dir/name.so setpriv --reuid nobody --regid "$s_owner" --clear-groups \
 	    "$s_root/usr/libexec/sendmail/sendmail" -Ac -C "$s_dir/etc/submit.cf" "$@"
 }
 
@@ -172,7 +169,7 @@ sendmail_submit() {
 sendmail_start() {
 	rm -f "$1/log/pid"
 	# Not by sendmail_run: $! would be a shell's.
-	"$1/named" "$s_root/usr/libexec/sendmail/sendmail" -C "$1/etc/sendmail.cf" -D "$1/log/maillog" -d89.8 -bD \
+	LD_PRELOAD=$1/name.so "$s_root/usr/libexec/sendmail/sendmail" -C "$1/etc/sendmail.cf" -D "$1/log/maillog" -d89.8 -bD \
 	    >"$1/log/start" 2>&1 </dev/null &
 	s_pid=$!
 	s_tries=0

@@ -10,7 +10,7 @@ many='limits = ( { name = "day"; per = "account"; count = "messages"; ceilings =
 e2e_config <<<"$many"
 check 'the daemon takes the socket that it inherits' activate
 e2e_mta </dev/null
-load sessions=4 messages=5 seconds=12 login=bob@acme.example password=secret started="$T/started" &
+load sessions=4 messages=5 seconds="${load_seconds:-12}" login=bob@acme.example password=secret started="$T/started" &
 loading=$!
 t_pids="$t_pids $loading"
 check 'a load begins' await 10 test -e "$T/started"

@@ -4,4 +4,5 @@
 #
 # The steps of reload.t through a real Sendmail.
 mta=sendmail
+load_seconds=6
 . "$(dirname "$0")/reload.t"

@@ -36,11 +36,12 @@ my %room = (
 	'sqlite3.h' => qr{^lib/store_lasting\.c$|^t/unit/test_store\w*\.c$},
 	'pcre2.h' => qr{^lib/pattern\.c$},
 	'idn2.h' => qr{^lib/mail\w*\.c$},
-	'gmime/gmime.h' => qr{^lib/mail\w*\.c$},
-	'microhttpd.h' => qr{^milter/api\w*\.[ch]$},
+	'gmime/gmime.h' => qr{^lib/(mail\w*|report_mail)\.c$},
+	'microhttpd.h' => qr{^milter/(api\w*|web_token)\.[ch]$},
 	'curl/curl.h' => qr{^milter/ctl_http\.c$},
-	'jansson.h' => qr{^milter/(api|ctl|explain)\w*\.[ch]$|^t/unit/test_api\.c$},
-	'xxhash.h' => qr{^lib/(store_hash|table_\w+|alert_\w+|signature\w*|hash)\.c$},
+	'jansson.h' => qr{^milter/(api|ctl|explain|trace)\w*\.[ch]$|^lib/report_json\.c$|^t/unit/test_(api|trace)\.c$},
+	'xxhash.h' => qr{^lib/(store_hash|table_\w+|alert_\w+|signature\w*|hash|trace_memory)\.c$},
+	'sodium.h' => qr{^lib/seal\.c$},
 	'hiredis/hiredis.h' => qr{^lib/redis_conn\.c$},
 );
 @bad = ();

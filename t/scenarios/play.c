@@ -93,7 +93,7 @@ write_file(const char *name, const char *text)
 			fputc(*text, f);
 	}
 	fclose(f);
-	chmod(path, 0644);
+	chmod(path, strstr(name, ".keys") == NULL ? 0644 : 0400);
 }
 
 static void
@@ -263,6 +263,22 @@ unescape(char *to, size_t size, const char *from)
 	to[n] = '\0';
 }
 
+/* What the last `capture` took. */
+static char captured[4000];
+
+static void
+step_capture(const char *name)
+{
+	const struct edit *e;
+
+	for (e = now.message.verdict.inserts; e != NULL; e = e->next)
+		if (strcasecmp(e->name, name) == 0) {
+			str_copy(captured, sizeof(captured), e->value);
+			return;
+		}
+	die("no such header was inserted");
+}
+
 static void
 step_header(char *text)
 {
@@ -272,6 +288,8 @@ step_header(char *text)
 		die("header NAME: VALUE is wanted");
 	*colon++ = '\0';
 	unescape(value, sizeof(value), colon + (*colon == ' '));
+	if (strcmp(value, "@captured@") == 0)
+		str_copy(value, sizeof(value), captured);
 	if (!now.sent)
 		facts_add_header(&now.message.facts, text, value);
 }
@@ -286,16 +304,16 @@ step_end(void)
 	finish(STAGE_END);
 }
 
-/* `again N ACTION`: the same message with Message-IDs of their own. */
+/* `again N ACTION`: the same message with Message-IDs of their own; `again N ACTION same`: with its own. */
 static void
 step_again(const char *text)
 {
 	struct facts *f = &now.message.facts, was = *f;
 	unsigned n, i, good = 0;
-	char want[20], id[60];
+	char want[20], same[8] = "", id[60];
 	size_t k;
 
-	if (sscanf(text, "%u %19s", &n, want) != 2)
+	if (sscanf(text, "%u %19s %7s", &n, want, same) < 2)
 		die("again N ACTION is wanted");
 	for (i = 0; i < n; i++) {
 		if (i == 0)
@@ -311,10 +329,11 @@ step_again(const char *text)
 		for (k = 0; k < was.n_recipients; k++)
 			facts_add_recipient(f, was.recipients[k]);
 		for (k = 0; k < was.n_headers; k++)
-			if (strcasecmp(was.headers[k].name, "Message-ID") != 0)
+			if (*same != '\0' || strcasecmp(was.headers[k].name, "Message-ID") != 0)
 				facts_add_header(f, was.headers[k].name, was.headers[k].value);
 		snprintf(id, sizeof(id), "<%u@again.example>", now.serial);
-		facts_add_header(f, "Message-ID", id);
+		if (*same == '\0')
+			facts_add_header(f, "Message-ID", id);
 		step_end();
 		good += strcmp(conf_action_text(now.action), want) == 0;
 	}
@@ -659,7 +678,7 @@ run_step(char *text)
 		{ "client ", step_client }, { "local", step_local }, { "login ", step_login }, { "mail ", step_mail },
 		{ "rcpt ", step_rcpt }, { "body ", step_body }, { "text ", step_text }, { "again ", step_again }, { "suspend ", step_suspend },
 		{ "release ", step_release }, { "raise ", step_raise }, { "reset ", step_reset },
-		{ "advance ", step_advance }, { "expect ", step_expect }, { "reload", step_reload },
+		{ "advance ", step_advance }, { "capture ", step_capture }, { "expect ", step_expect }, { "reload", step_reload },
 	};
 	size_t i, n;
 

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 the Gatepost authors */
+/*
+ * ancestry - walks up /proc from a process and reads environments on the way.
+ *
+ * Called from the ticket socket's thread, for a process that a hostile user may own: everything is bounded
+ * (generations, bytes), and what was read counts only if the processes it was read from were the same before and
+ * after. It changes nothing and keeps nothing.
+ */
+#include "milter/ancestry.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/uio.h>
+
+#include "lib/banned.h"
+
+#define GENERATIONS 16
+#define ENVIRON_MOST ((size_t)64 << 10)
+
+struct process {
+	pid_t pid, parent;
+	uid_t uid;
+};
+
+/* Reads at most size - 1 bytes of /proc/PID/NAME and a NUL; -1 when it cannot be had. */
+static ssize_t
+read_file(pid_t pid, const char *name, char *to, size_t size)
+{
+	char path[64];
+	size_t n = 0;
+	ssize_t r = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	while (n < size - 1 && (r = read(fd, to + n, size - 1 - n)) > 0)
+		n += (size_t)r;
+	close(fd);
+	to[n] = '\0';
+	return r < 0 ? -1 : (ssize_t)n;
+}
+
+static bool
+number_after(const char *text, const char *name, long skip, long *to)
+{
+	const char *at = strstr(text, name);
+	char *end;
+
+	if (at == NULL)
+		return false;
+	for (at += strlen(name); skip >= 0; skip--, at = end) {
+		*to = strtol(at, &end, 10);
+		if (end == at)
+			return false;
+	}
+	return *to >= 0;
+}
+
+/* From status: "PPid:\t1", "Uid:\treal effective saved filesystem". The name, which the process chose, stands
+ * before them on a line of its own, with line ends escaped. */
+static bool
+look(pid_t pid, struct process *to)
+{
+	char text[4096];
+	long parent, uid;
+
+	if (read_file(pid, "status", text, sizeof(text)) <= 0 || !number_after(text, "\nPPid:", 0, &parent) ||
+	    !number_after(text, "\nUid:", 1, &uid))
+		return false;
+	to->pid = pid;
+	to->parent = (pid_t)parent;
+	to->uid = (uid_t)uid;
+	return true;
+}
+
+bool
+ancestry_read(const char *block, size_t n, struct ancestry_found *to)
+{
+	const char *end = block + n, *at, *next, *address = NULL, *script = NULL;
+	bool cgi = false;
+
+	for (at = block; at < end; at = next) {
+		next = memchr(at, '\0', (size_t)(end - at));
+		if (next == NULL)
+			break;
+		next++;
+		if (strncmp(at, "GATEWAY_INTERFACE=CGI/", 22) == 0)
+			cgi = true;
+		else if (strncmp(at, "REMOTE_ADDR=", 12) == 0 && address == NULL)
+			address = at + 12;
+		else if (strncmp(at, "SCRIPT_FILENAME=", 16) == 0 && script == NULL)
+			script = at + 16;
+	}
+	if (!cgi || address == NULL || net_parse(address, &to->visitor) != 1)
+		return false;
+	ticket_put(to->script, sizeof(to->script), script);
+	return true;
+}
+
+/* Where a process has its environment: fields 50 and 51 of stat (proc(5)), behind its name, which may hold
+ * anything. */
+static bool
+find_block(pid_t pid, uintptr_t *start, size_t *n)
+{
+	char text[2048], *at;
+	unsigned long long from, end;
+	int field;
+
+	if (read_file(pid, "stat", text, sizeof(text)) <= 0 || (at = strrchr(text, ')')) == NULL)
+		return false;
+	for (field = 2; field < 50 && at != NULL; field++)
+		at = strchr(at + 1, ' ');
+	if (at == NULL)
+		return false;
+	from = strtoull(at, &at, 10);
+	end = strtoull(at, NULL, 10);
+	if (from == 0 || end <= from)
+		return false;
+	*start = (uintptr_t)from;
+	*n = end - from < ENVIRON_MOST ? (size_t)(end - from) : ENVIRON_MOST;
+	return true;
+}
+
+/* /proc/PID/environ is its owner's to open, whatever else one may: with CAP_SYS_PTRACE alone, the memory is read. */
+static ssize_t
+read_block(pid_t pid, char *to)
+{
+	struct iovec here = { .iov_base = to }, there;
+	uintptr_t start;
+	ssize_t n = read_file(pid, "environ", to, ENVIRON_MOST);
+
+	if (n >= 0 || !find_block(pid, &start, &here.iov_len))
+		return n;
+	there.iov_base = (void *)start;
+	there.iov_len = here.iov_len;
+	return process_vm_readv(pid, &here, 1, &there, 1, 0);
+}
+
+static bool
+read_environ(pid_t pid, struct ancestry_found *to)
+{
+	char *block = malloc(ENVIRON_MOST);
+	struct ancestry_found found;
+	bool ok = false;
+	ssize_t n;
+
+	if (block == NULL)
+		abort();
+	n = read_block(pid, block);
+	if (n > 0 && ancestry_read(block, (size_t)n, &found)) {
+		*to = found;
+		ok = true;
+	}
+	free(block);
+	return ok;
+}
+
+static bool
+alive(int process)
+{
+	struct pollfd p = { .fd = process, .events = POLLIN };
+
+	return process >= 0 && poll(&p, 1, 0) == 0;
+}
+
+bool
+ancestry_find(int process, pid_t pid, uid_t uid, bool (*is_server)(void *cookie, uid_t uid), void *cookie,
+    struct ancestry_found *to)
+{
+	struct process line[GENERATIONS], again;
+	bool found = false;
+	int n, i;
+
+	if (pid <= 1 || !look(pid, &line[0]) || line[0].uid != uid)
+		return false;
+	for (n = 1; n < GENERATIONS; n++) {
+		if (line[n - 1].parent <= 1 || !look(line[n - 1].parent, &line[n]) || line[n].uid != uid)
+			break;
+		found |= read_environ(line[n].pid, to);
+	}
+	if (!found || n == GENERATIONS || line[n - 1].parent <= 1)
+		return false;
+	/* Where the line ends, a web server must have begun it; its own user may run CGI programs as himself. */
+	if (!is_server(cookie, uid) && (!look(line[n - 1].parent, &again) || !is_server(cookie, again.uid)))
+		return false;
+	/* A number that was given anew in between has another parent, or its child has. */
+	for (i = 0; i < n; i++)
+		if (!look(line[i].pid, &again) || again.parent != line[i].parent || again.uid != line[i].uid)
+			return false;
+	return alive(process);
+}
