@@ -349,7 +349,7 @@ conf_check_authserv_id(const char *text, struct str *why)
 {
 	size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_");
 
-	return text[n] == '\0' && n <= 253 ? true : word_refuse(why, "is no host name");
+	return n <= 253 && text[n] == '\0' ? true : word_refuse(why, "is no host name");
 }
 
 /* ---- everything else ------------------------------------------------------------------ */
