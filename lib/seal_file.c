@@ -36,6 +36,12 @@
 
 static const char *const states[] = { "new", "active", "retired" };
 
+const char *
+seal_state_text(enum seal_state s)
+{
+	return states[s];
+}
+
 /* ---- reading ------------------------------------------------------------------- */
 
 static bool

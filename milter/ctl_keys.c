@@ -87,12 +87,6 @@ find_file(struct keys *k, const struct ctl_keys *q)
 /* ---- the actions ------------------------------------------------------------------------------- */
 
 static const char *
-state_text(enum seal_state s)
-{
-	return s == SEAL_KEY_NEW ? "new" : s == SEAL_KEY_ACTIVE ? "active" : "retired";
-}
-
-static const char *
 time_text(struct arena *a, uint64_t ms)
 {
 	const time_t t = (time_t)(ms / 1000);
@@ -123,9 +117,10 @@ list(struct keys *k)
 	all = json_array();
 	for (i = 0; seal_keys_at(keys, i, &id, &state, &made); i++) {
 		if (!k->json)
-			printf("%-16s %-8s %s  %s\n", id, state_text(state), time_text(k->a, made),
+			printf("%-16s %-8s %s  %s\n", id, seal_state_text(state), time_text(k->a, made),
 			    does[state]);
-		json_array_append_new(all, json_pack("{s:s,s:s,s:s}", "id", id, "state", state_text(state),
+		json_array_append_new(all, json_pack("{s:s,s:s,s:s}", "id", id, "state",
+		    seal_state_text(state),
 		    "made", time_text(k->a, made)));
 	}
 	json_object_set_new(out, "file", json_string(k->file));
