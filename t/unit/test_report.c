@@ -56,6 +56,9 @@ static const struct { const char *name, *report, *found; } cases[] = {
 	    "text token=text:abuse+" SHORT "@host.example" },
 	{ "a token folded as RFC 9477 allows", "CFBL-Feedback-ID: gp1:2026a:out1:\r\n\t"
 	    "4XyZ:t4k2: \r\n " SEALED "\r\n", "header token=header:" TOKEN },
+	{ "a folded token that was quoted", "> CFBL-Feedback-ID: gp1:2026a:out1:4XyZ:t4k2:AbCdEfGh\n"
+	    ">  0123456789-_AbCdEfGh0123456789-_AbCdEfGh0123456789-_AbCdEfGh0123456789-_\n>\n",
+	    "text token=text:" TOKEN },
 	{ "a complaint to the address that the message named", "From: x@dest.example\nTo: Abuse <abuse+" SHORT
 	    "@host.example>\nMessage-ID: <own@dest.example>\n\nThis is spam!\n",
 	    "message token=header:abuse+" SHORT "@host.example id=header:own@dest.example" },
