@@ -112,11 +112,20 @@ daemon_stop
 
 rm -f "$T"/state.db*
 daemon_config <<'END'
-identity : { unidentified = "defer"; };
-limits = ( );
+identity : { unidentified = "defer"; local = "accept"; };
+limits = ( { name = "all"; per = "everyone"; count = "messages"; ceilings = [ "1/1h" ]; action = "defer"; } );
 END
 daemon_start
 play <<'END'
+test identity.local says what becomes of unknown local mail
+connect pickup
+mail www-data@web.example
+rcpt x@dest.example
+header From: www-data@web.example
+header Message-ID: <local0@web.example>
+eom
+expect pass
+
 test local mail that would be deferred is held instead
 connect pickup
 id 4P03
