@@ -36,6 +36,7 @@ enum seal_result {
 	SEAL_MALFORMED		/* no sealed text at all */
 };
 enum seal_state { SEAL_KEY_NEW, SEAL_KEY_ACTIVE, SEAL_KEY_RETIRED };
+const char *seal_state_text(enum seal_state s);	/* "new" "active" "retired" */
 
 struct seal_keys;
 

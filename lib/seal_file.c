@@ -36,6 +36,12 @@
 
 static const char *const states[] = { "new", "active", "retired" };
 
+const char *
+seal_state_text(enum seal_state s)
+{
+	return states[s];
+}
+
 /* ---- reading ------------------------------------------------------------------- */
 
 static bool
@@ -46,16 +52,25 @@ id_ok(const char *id)
 	return n >= 1 && n <= SEAL_KEY_ID_MAX && id[n] == '\0';
 }
 
+/* Two digits below most. */
+static bool
+read_two(const char *text, unsigned most, unsigned *to)
+{
+	if (text[0] < '0' || text[0] > '9' || text[1] < '0' || text[1] > '9')
+		return false;
+	*to = (unsigned)(text[0] - '0') * 10 + (unsigned)(text[1] - '0');
+	return *to < most;
+}
+
 /* "2026-11-25T08:00:00Z" */
 static bool
 read_time(const char *text, uint64_t *ms)
 {
 	unsigned h, m, s;
-	int end = 0;
 
-	if (strlen(text) != 20 || !date_parse(text, 10, ms) ||
-	    sscanf(text + 10, "T%2u:%2u:%2uZ%n", &h, &m, &s, &end) != 3 || end != 10 || h > 23 || m > 59 ||
-	    s > 60)
+	if (strlen(text) != 20 || !date_parse(text, 10, ms) || text[10] != 'T' || text[13] != ':' ||
+	    text[16] != ':' || text[19] != 'Z' || !read_two(text + 11, 24, &h) || !read_two(text + 14, 60, &m) ||
+	    !read_two(text + 17, 61, &s))
 		return false;
 	*ms += (uint64_t)(h * 3600 + m * 60 + s) * 1000;
 	return true;
@@ -367,18 +382,19 @@ static int
 change(const char *path, const char *id, int (*apply)(struct seal_lines *, struct seal_line *, struct err *),
     struct err *e)
 {
-	struct seal_lines lines;
+	struct seal_lines lines = { .n = 0 };
 	struct seal_line *l;
-	struct stat st;
+	struct stat st = { 0 };
 	int lock, r;
 
 	if (seal_ready(e) < 0 || (lock = lock_folder(path, e)) < 0)
 		return -1;
 	r = read_all(path, &lines, &st, e);
-	if (r == 0 && (l = find_line(&lines, id)) == NULL)
-		r = err_set(e, ERR_INPUT, "there is no key \"%.40s\" in %.200s", id, path);
-	if (r == 0)
-		r = apply(&lines, l, e);
+	if (r == 0) {
+		l = find_line(&lines, id);
+		r = l == NULL ? err_set(e, ERR_INPUT, "there is no key \"%.40s\" in %.200s", id, path) :
+		    apply(&lines, l, e);
+	}
 	if (r == 0)
 		r = write_file(path, &lines, st.st_uid, st.st_gid, e);
 	seal_wipe(&lines, sizeof(lines));

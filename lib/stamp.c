@@ -27,6 +27,7 @@
 #define LINE 76			/* columns of a line of the value, where names allow */
 
 static const char told_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+/* base64url, in its order */
 static const char sealed_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 static const char short_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz234567";
 
@@ -90,35 +91,54 @@ stamp_account(const struct seal_keys *k, const char *name, struct stamp_content 
 
 /* ---- what it is bound to ------------------------------------------------------- */
 
-/* Takes one more piece in, without its blanks: a filter may fold a line anew. */
-static void
-digest_piece(const struct seal_keys *k, const char *key, char what, const char *piece, uint8_t digest[16])
-{
-	uint8_t data[16 + 1 + 1000];
-	size_t n = 17;
+/* What is digested, gathered without blanks: a filter may fold a line anew. */
+struct gathered {
+	const struct seal_keys *k;
+	const char *key;
+	uint8_t digest[16];	/* of what did not fit */
+	uint8_t data[1000];
+	size_t n;
+};
 
-	memcpy(data, digest, 16);
-	data[16] = (uint8_t)what;
-	for (; *piece != '\0' && n < sizeof(data); piece++)
-		if (strchr(" \t\r\n", *piece) == NULL)
-			data[n++] = (uint8_t)*piece;
-	seal_digest(k, key, data, n, digest);
+static void
+gather_flush(struct gathered *g)
+{
+	seal_digest(g->k, g->key, g->data, g->n, g->digest);
+	memcpy(g->data, g->digest, sizeof(g->digest));
+	g->n = sizeof(g->digest);
+}
+
+/* what: a letter that tells kinds of pieces apart; no text holds the byte that parts them. */
+static void
+gather(struct gathered *g, char what, const char *piece)
+{
+	for (g->data[g->n++] = (uint8_t)what; *piece != '\0'; piece++) {
+		if (strchr(" \t\r\n", *piece) != NULL)
+			continue;
+		if (g->n >= sizeof(g->data) - 2)
+			gather_flush(g);
+		g->data[g->n++] = (uint8_t)*piece;
+	}
+	g->data[g->n++] = 0;
+	if (g->n >= sizeof(g->data) - 2)
+		gather_flush(g);
 }
 
 static void
 digest_message(const struct seal_keys *k, const char *key, const struct stamp_bound *b, bool message_id,
     bool date, uint8_t to[8])
 {
-	uint8_t digest[16] = { 0 };
+	struct gathered g = { .k = k, .key = key, .n = 0 };
 	size_t i;
 
 	if (message_id)
-		digest_piece(k, key, 'm', b->message_id == NULL ? "" : b->message_id, digest);
+		gather(&g, 'm', b->message_id == NULL ? "" : b->message_id);
 	if (date)
-		digest_piece(k, key, 'd', b->date == NULL ? "" : b->date, digest);
+		gather(&g, 'd', b->date == NULL ? "" : b->date);
 	for (i = 0; i < b->n_from; i++)
-		digest_piece(k, key, 'f', b->from[i], digest);
-	memcpy(to, digest, 8);
+		gather(&g, 'f', b->from[i]);
+	gather_flush(&g);
+	memcpy(to, g.digest, 8);
 }
 
 /* Keeps or looks for one recipient of n. */
@@ -148,8 +168,11 @@ filter_one(uint8_t *filter, size_t n, const uint8_t digest[16], bool put, size_t
 static void
 digest_recipient(const struct seal_keys *k, const char *key, const char *recipient, uint8_t to[16])
 {
-	memset(to, 0, 16);
-	digest_piece(k, key, 'r', recipient, to);
+	struct gathered g = { .k = k, .key = key, .n = 0 };
+
+	gather(&g, 'r', recipient);
+	gather_flush(&g);
+	memcpy(to, g.digest, 16);
 }
 
 void
@@ -418,13 +441,16 @@ fields_of(const struct stamp_content *c, struct fields *f)
 	write_time(c->time / 1000, f->time);
 }
 
+/* The first bits of the nonce, which is random, and cannot be another's in a stamp that opens. */
 static uint32_t
-mark_of(const struct seal_keys *k, const char *key, const char *sealed, size_t n)
+mark_of(const char *sealed)
 {
-	uint8_t d[16];
+	uint64_t v = 0;
+	size_t i;
 
-	seal_digest(k, key, sealed, n, d);
-	return (uint32_t)d[0] << 24 | (uint32_t)d[1] << 16 | (uint32_t)d[2] << 8 | d[3];
+	for (i = 0; i < 6; i++)
+		v = v << 6 | (uint64_t)(strchr(sealed_letters, sealed[i]) - sealed_letters);
+	return (uint32_t)(v >> 4);
 }
 
 /* ---- making -------------------------------------------------------------------------------- */
@@ -463,7 +489,7 @@ stamp_make(const struct seal_keys *k, struct stamp_content *c, char value[STAMP_
 	n = put_content(c, plain);
 	if (seal_close(k, SEAL_STAMP, told, bound.len, plain, n, sealed, sizeof(sealed), e) < 0)
 		return -1;
-	c->mark = mark_of(k, c->key, sealed, strlen(sealed));
+	c->mark = mark_of(sealed);
 	str_cat(&to, told);
 	str_cat(&to, ";");
 	fold_sealed(sealed, &to);
@@ -658,7 +684,7 @@ open_fields(const struct seal_keys *k, const struct fields *f, struct stamp_cont
 	r = result_of(seal_open(k, SEAL_STAMP, f->key, told, bound.len, f->sealed, f->sealed_len, plain, &n));
 	if (r != STAMP_OPENED)
 		return r;
-	to->mark = mark_of(k, f->key, f->sealed, f->sealed_len);
+	to->mark = mark_of(f->sealed);
 	return get_content(plain, n, to) ? STAMP_OPENED : STAMP_MALFORMED;
 }
 
@@ -673,7 +699,7 @@ enum stamp_result
 stamp_open(const struct seal_keys *k, const char *text, uint64_t now, uint64_t fresh,
     struct stamp_content *to)
 {
-	char squeezed[SQUEEZED], *p;
+	char squeezed[SQUEEZED] = "", *p;
 	enum stamp_result r = STAMP_MALFORMED;
 	struct fields f;
 

@@ -114,6 +114,23 @@ tables_json(const struct api_request *r)
 	return list;
 }
 
+/* Which keys this relay has loaded: a new one may be activated when all relays show it. */
+static json_t *
+keys_json(const struct api_request *r)
+{
+	json_t *list = json_array();
+	enum seal_state state;
+	const char *id;
+	uint64_t made;
+	size_t i;
+
+	for (i = 0; r->services->keys != NULL && seal_keys_at(r->services->keys, i, &id, &state, &made); i++)
+		json_array_append_new(list, json_pack("{s:s,s:s,s:I}", "id", id, "state",
+		    seal_state_text(state),
+		    "made", (json_int_t)made));
+	return list;
+}
+
 unsigned
 api_look_status(struct api_request *r)
 {
@@ -131,6 +148,7 @@ api_look_status(struct api_request *r)
 	api_put(r->out, "store", store_json(r));
 	api_put(r->out, "alerts", alerts_json(r));
 	api_put(r->out, "tables", tables_json(r));
+	api_put(r->out, "keys", keys_json(r));
 	put_number(r->out, "log_dropped", log_dropped());
 	return 200;
 }

@@ -226,11 +226,22 @@ unknown_text(const struct facts *f)
 		    f->login);
 	if (f->ticket != NULL)
 		return arena_printf(f->arena, "local user %.40s (uid %u) on %.60s is in no table",
-		    f->ticket->user,
-		    (unsigned)f->ticket->uid, f->ticket->relay);
+		    f->ticket->user, (unsigned)f->ticket->uid, f->ticket->relay);
 	if (f->local || f->handed_on)
 		return "local mail without a ticket: it was not sent with gatepost-sendmail";
 	return "no login, and the client's address is in no table";
+}
+
+/* A key that was activated before it was copied here must not make our relays bounce each other's mail. */
+static void
+wait_for_key(struct message *m, struct finding *f)
+{
+	if (!m->facts.unknown_key || f->action != CONF_REJECT)
+		return;
+	f->action = CONF_DEFER;
+	f->desk = arena_printf(m->facts.arena,
+	    "%s; its stamp is of a key that is not in %.200s: is that file the same on all relays?", f->desk,
+	    m->services->conf->trace.sealed.keys);
 }
 
 static void
@@ -242,6 +253,7 @@ find_unknown(struct message *m)
 	f.action = m->facts.local || m->facts.handed_on ? m->services->conf->identity.local :
 	    m->services->conf->identity.unidentified;
 	f.desk = unknown_text(&m->facts);
+	wait_for_key(m, &f);
 	check_find(m, &check_identity, &f);
 }
 

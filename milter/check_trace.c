@@ -183,6 +183,7 @@ struct stripping {
 	const struct header *first[N_KINDS];
 	const char *what[N_KINDS];	/* what the first one's seal tells */
 	struct stamp_content genuine;	/* of the first REPLAYED */
+	const struct header *nonsense;	/* the first in the sealed header's name that is no stamp */
 	unsigned opened;		/* stamps that were tried */
 };
 
@@ -222,6 +223,8 @@ kind_of_stamp(struct stripping *s, const struct header *h, const char **what)
 	case STAMP_MALFORMED:
 		break;
 	}
+	if (s->nonsense == NULL)
+		s->nonsense = h;
 	return COPIED;
 }
 
@@ -319,6 +322,8 @@ find_all(struct stripping *s)
 
 	if (s->found[COPIED] > 0 && s->found[REPLAYED] > 0 && s->found[FORGED] == 0) {
 		s->found[COPIED] = 0;
+		if (s->nonsense != NULL)
+			note(s, s->nonsense, COPIED, "");
 		for (i = 0; i < f->n_headers; i++)
 			if (strcasecmp(f->headers[i].name, c->trace.customer.header) == 0 &&
 			    !stamp_out_names(s->m, &s->genuine, f->headers[i].value))

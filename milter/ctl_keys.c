@@ -25,6 +25,8 @@
 #include "lib/banned.h"
 
 #define DEFAULT_USER "gatepost"
+/* What is left to do after every change. */
+#define COPY "Copy the file to every relay (same owner, mode 0400), and reload each: gatepostctl reload\n"
 
 struct keys {
 	struct arena *a;
@@ -87,12 +89,6 @@ find_file(struct keys *k, const struct ctl_keys *q)
 /* ---- the actions ------------------------------------------------------------------------------- */
 
 static const char *
-state_text(enum seal_state s)
-{
-	return s == SEAL_KEY_NEW ? "new" : s == SEAL_KEY_ACTIVE ? "active" : "retired";
-}
-
-static const char *
 time_text(struct arena *a, uint64_t ms)
 {
 	const time_t t = (time_t)(ms / 1000);
@@ -123,9 +119,10 @@ list(struct keys *k)
 	all = json_array();
 	for (i = 0; seal_keys_at(keys, i, &id, &state, &made); i++) {
 		if (!k->json)
-			printf("%-16s %-8s %s  %s\n", id, state_text(state), time_text(k->a, made),
+			printf("%-16s %-8s %s  %s\n", id, seal_state_text(state), time_text(k->a, made),
 			    does[state]);
-		json_array_append_new(all, json_pack("{s:s,s:s,s:s}", "id", id, "state", state_text(state),
+		json_array_append_new(all, json_pack("{s:s,s:s,s:s}", "id", id, "state",
+		    seal_state_text(state),
 		    "made", time_text(k->a, made)));
 	}
 	json_object_set_new(out, "file", json_string(k->file));
@@ -150,13 +147,11 @@ make(struct keys *k)
 	if (seal_keys_new(k->file, k->id, k->uid, k->gid, id, &e) < 0)
 		return complain(k, &e);
 	if (first)
-		printf("%s: made, with key %s, which is active.\n"
-		    "Copy the file to every relay (same owner, mode 0400), then reload each: gatepostctl reload\n",
-		    k->file, id);
+		printf("%s: made, with key %s, which is active.\n" COPY, k->file, id);
 	else
 		printf("%s: key %s is there. It opens stamps, and seals none yet.\n"
-		    "1. Copy the file to every relay (same owner, mode 0400), reload each: gatepostctl reload\n"
-		    "2. When all have it: gatepostctl keys activate %s\n", k->file, id, id);
+		    COPY "When all have it (gatepostctl status): gatepostctl keys activate %s\n",
+		    k->file, id, id);
 	return 0;
 }
 
@@ -168,8 +163,7 @@ activate(struct keys *k)
 	err_clear(&e);
 	if (seal_keys_activate(k->file, k->id, &e) < 0)
 		return complain(k, &e);
-	printf("%s: key %s seals from now on; the one before opens still.\n"
-	    "Copy the file to every relay (same owner, mode 0400), and reload each: gatepostctl reload\n",
+	printf("%s: key %s seals from now on; the one before opens still.\n" COPY,
 	    k->file,
 	    k->id);
 	return 0;
@@ -214,8 +208,7 @@ retire(struct keys *k)
 	}
 	if (seal_keys_retire(k->file, k->id, &e) < 0)
 		return complain(k, &e);
-	printf("%s: key %s %s.\n"
-	    "Copy the file to every relay (same owner, mode 0400), and reload each: gatepostctl reload\n",
+	printf("%s: key %s %s.\n" COPY,
 	    k->file,
 	    k->id, state == SEAL_KEY_RETIRED ? "is removed: what it sealed is foreign from now on" :
 	    "is retired: it will never seal; retire it once more to remove it");

@@ -174,6 +174,7 @@ void
 ctl_print_status(struct arena *a, const struct json_t *j)
 {
 	const json_t *alerts = json_object_get(j, "alerts"), *tables = json_object_get(j, "tables");
+	const json_t *keys = json_object_get(j, "keys");
 	uint64_t now = number_of(j, "now"), started = number_of(j, "started");
 	size_t i;
 
@@ -193,6 +194,12 @@ ctl_print_status(struct arena *a, const struct json_t *j)
 
 		printf("%s%s: %s, %" PRIu64 " entries\n", i == 0 ? "tables    " : "          ",
 		    text_of(a, t, "table"), text_of(a, t, "spec"), number_of(t, "entries"));
+	}
+	for (i = 0; i < json_array_size(keys); i++) {
+		const json_t *k = json_array_get(keys, i);
+
+		printf("%s%s, %s\n", i == 0 ? "keys      " : "          ", text_of(a, k, "id"),
+		    text_of(a, k, "state"));
 	}
 	if (number_of(j, "log_dropped") > 0)
 		printf("log       %" PRIu64 " lines dropped: the syslog daemon does not keep up\n",

@@ -120,7 +120,7 @@ put_extras(struct stamp_out *o)
 	const struct conf *c = o->m->services->conf;
 	struct arena *a = o->m->facts.arena;
 	const char *at = strchr(c->trace.extras.report_abuse, '@');
-	const char *who = pseudonym(o->m, o->m->facts.customer);
+	const char *who;
 
 	if (at != NULL)
 		put(o, "X-Report-Abuse", arena_printf(a, "<%.*s+%s%s>",
@@ -130,7 +130,7 @@ put_extras(struct stamp_out *o)
 		put(o, "CFBL-Address", arena_printf(a, "%s; report=arf", c->trace.extras.cfbl_address));
 		put(o, "CFBL-Feedback-ID", token(o));
 	}
-	if (*c->trace.extras.feedback_id != '\0' && who != NULL)
+	if (*c->trace.extras.feedback_id != '\0' && (who = pseudonym(o->m, o->m->facts.customer)) != NULL)
 		put(o, "Feedback-ID", arena_printf(a, "%s:%s:%s", who, o->content->relay,
 		    c->trace.extras.feedback_id));
 	/* "auth" is about the client of the server that reports: only who logged in here passes. */

@@ -72,6 +72,17 @@ create(const char *name)
 }
 
 static void
+make_keys(void)
+{
+	char path[200], id[SEAL_KEY_ID_MAX + 1];
+	struct err e;
+
+	snprintf(path, sizeof(path), "%s/trace.keys", dir);
+	if (seal_keys_new(path, NULL, (unsigned)geteuid(), (unsigned)getegid(), id, &e) < 0)
+		exit(1);
+}
+
+static void
 write_files(const char *signatures, unsigned identities)
 {
 	FILE *a = create("accounts"), *d = create("domains"), *c = create("customers"), *g = create("gatepost.conf");
@@ -84,15 +95,16 @@ write_files(const char *signatures, unsigned identities)
 		fprintf(c, "c%u plan=standard since=2020-01-01\n", i);
 	}
 	fprintf(g, "tables : { accounts = \"file:%s/accounts\"; domains = \"file:%s/domains\"; customers = \"file:%s/customers\"; };\n"
-	    "identity : { sources = [ \"login\" ]; };\nmailers : { signatures = \"%s\"; };\n"
+	    "identity : { sources = [ \"login\" ]; };\ntrace : { sealed = { keys = \"%s/trace.keys\"; }; };\nmailers : { signatures = \"%s\"; };\n"
 	    "store : { file = \"%s/state.db\"; memory = \"2G\"; };\nplans : { standard = [ \"100000000/1d\" ]; };\n"
 	    "limits = ( { name = \"account\"; per = \"account\"; count = \"messages\"; ceilings = [ \"100000000/1m\", \"200000000/1h\", \"400000000/1d\" ]; },\n"
 	    "{ name = \"customer\"; per = \"customer\"; count = \"recipients\"; ceilings = [ \"100000000/1m\", \"200000000/1h\", \"400000000/1d\" ]; } );\n",
-	    dir, dir, dir, signatures, dir);
+	    dir, dir, dir, dir, signatures, dir);
 	fclose(a);
 	fclose(d);
 	fclose(c);
 	fclose(g);
+	make_keys();
 }
 
 static void
@@ -115,10 +127,11 @@ open_services(void)
 		exit(1);
 	services.conf = conf;
 	services.store = store_open(&s, &e);
+	services.keys = seal_keys_load(conf->trace.sealed.keys, &e);
 	services.accounts = table_open(conf->tables.accounts, &report);
 	services.domains = table_open(conf->tables.domains, &report);
 	services.customers = table_open(conf->tables.customers, &report);
-	if (services.store == NULL || services.accounts == NULL || services.domains == NULL || services.customers == NULL)
+	if (services.store == NULL || services.keys == NULL || services.accounts == NULL || services.domains == NULL || services.customers == NULL)
 		exit(1);
 	for (i = 0; (c = chain_check(i)) != NULL; i++)
 		if (c->init != NULL)

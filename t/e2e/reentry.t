@@ -152,6 +152,10 @@ check 'the sixth arrives' delivered six
 # ---- a new key
 check 'a second key is there' keys new second
 check 'and every relay can open it, before any seals' daemon_reload "$daemon_pid"
+shows_keys() {
+	"$GATEPOSTCTL" -c "$T/gatepost.conf" status | grep -A 1 '^keys      first, active$' | grep -q '^          second, new$'
+}
+check 'and status shows that it can' shows_keys
 deliver alice@acme.example alice@acme.example old 'From: alice@acme.example'
 check 'stamps are sealed with the first' delivered old 'k=first;'
 check 'until the second is activated' keys activate second

@@ -36,13 +36,14 @@ prepare(void)
 	static const char *const from[] = { "bob@acme.example" }, *const to[] = { "x@dest.example" };
 	const struct stamp_bound b = { "<1@acme.example>", "Wed, 25 Nov 2026 12:00:00 +0000", from, 1, to,
 	    1 };
-	char path[] = "/tmp/gatepost-fuzz-XXXXXX", id[SEAL_KEY_ID_MAX + 1];
+	char folder[] = "/tmp/gatepost-fuzz-XXXXXX", path[60], id[SEAL_KEY_ID_MAX + 1];
 	struct err e;
 
-	must(mkdtemp(path) != NULL && chdir(path) == 0);
-	must(seal_keys_new("keys", "a", (unsigned)geteuid(), (unsigned)getegid(), id, &e) == 0);
-	must((keys = seal_keys_load("keys", &e)) != NULL);
-	must(unlink("keys") == 0 && chdir("/") == 0 && rmdir(path) == 0);
+	must(mkdtemp(folder) != NULL);
+	snprintf(path, sizeof(path), "%s/keys", folder);
+	must(seal_keys_new(path, "a", (unsigned)geteuid(), (unsigned)getegid(), id, &e) == 0);
+	must((keys = seal_keys_load(path, &e)) != NULL);
+	must(unlink(path) == 0 && rmdir(folder) == 0);
 	content = (struct stamp_content){ .relay = "out1.host.example", .queue_id = "4jXnkJ57mZz1bvrP",
 	    .time = clock_now(), .quality = "web", .port = 4711 };
 	net_parse("192.0.2.7", &content.client);

@@ -714,6 +714,7 @@ only_offences_of_the_rule_count(void **state)
 		{ "limit.exceeded", false }
 	};
 	static const struct conf_escalation whole = { "ownership.unsure", 1, HOUR, false, HOUR };
+	static const struct conf_escalation trace = { "trace", 1, HOUR, false, HOUR };
 	size_t n;
 
 	(void)state;
@@ -722,6 +723,10 @@ only_offences_of_the_rule_count(void **state)
 			fail_msg("%s", kinds[n].kind);
 	assert_false(alert_escalation_wants(&rules[1], "limit.warning"));
 	assert_true(alert_escalation_wants(&rules[1], "limit.exceeded"));
+	assert_true(alert_escalation_wants(&trace, "trace.copied"));
+	assert_true(alert_escalation_wants(&trace, "trace.forged"));
+	assert_false(alert_escalation_wants(&trace, "trace.foreign"));
+	assert_false(alert_escalation_wants(&trace, "trace.replayed"));
 	assert_true(alert_escalation_wants(&whole, "ownership.unsure"));
 	assert_false(alert_escalation_wants(&whole, "ownership.from"));
 }

@@ -453,9 +453,9 @@ static void
 format_stays(void **state)
 {
 	struct seal_keys *k = load(KEYS_1);
-	static const char stamp[] = "gp1:a:out1:4jXnkJ57mZz1bvrP:tp1xts:eklBDElX-1cLv3s-BEzU7YE8b3CNxqnj0aH"
-	    "bQG4sJyClL4RCdbYc1gDkKiq3w-Tldz-HGfnMWNghV2dFvRnE4iQE_eXqp6Q9qGqmg6gAcEi9b3GmJ0M";
-	static const char brief[] = "ge7jtwjh3czatkgprhzclb7xncve5wggo6hbqjgnznexkppmro4i2d2a";
+	static const char stamp[] = "gp1:a:out1:4jXnkJ57mZz1bvrP:tp1xts:7tQcwCym5-FHlUUGR069csviFUvml9H8SvK"
+	    "gkalVJXehim8J5BqpWJHWFLQeTV-6AG567y63Dn56lx7gYjxpKvhDKw5bFvl8fcLiI3E0oklQHiCr1as";
+	static const char brief[] = "ge73vrikpxdv7gjejfmwcwk7xtnttukg4kbtoixasuepp7k5dkmr2xiq";
 	struct stamp_content got;
 
 	(void)state;
