@@ -114,6 +114,7 @@ struct conf {
 		struct conf_strings sources;
 		enum conf_action unidentified, local, unsure;
 		struct conf_strings relays;	/* addresses or prefixes */
+		struct conf_strings userid_from;	/* the same: the MTA, handing on local mail */
 		struct conf_strings bounce_domains;	/* our own bounces are From; empty = relay's name */
 		enum conf_mode mode;
 	} identity;

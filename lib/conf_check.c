@@ -68,7 +68,7 @@ check_users(struct conf_reader *r, const struct conf *c)
 	if (c->tables.users[0] != '\0' && !c->identity.ticket)
 		conf_warn_at(r, check_place(r, "tables.users"), "tables.users",
 		    "no source of identity reads this table");
-	if (c->submission.socket[0] != '\0' && c->identity.ticket &&
+	if ((c->submission.socket[0] != '\0' || c->identity.userid_from.n > 0) && c->identity.ticket &&
 	    check_no_table(r, "users", c->tables.users))
 		conf_problem_at(r, check_place(r, "tables.users"), "tables.users",
 		    "missing; allowed: a table of local users, or identity.sources without \"ticket\"");
