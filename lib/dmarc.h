@@ -47,6 +47,9 @@ struct dmarc_verdict {
 	const char *org;		/* organisational domain (suffix list) */
 	const char *why;		/* for people: why not aligned, why no record counts, which DNS failed; "" */
 	uint32_t ttl;
+	const char *mend;		/* the whole TXT record that would mend what is wrong with the record; NULL when
+					 * nothing is (being not aligned is mended by signing, or by SPF) */
+	const char *mend_name;		/* its name: "_dmarc.acme.example" */
 };
 void dmarc_check(struct dmarc *m, const struct dmarc_question *q, uint64_t deadline, struct arena *a,
     struct dmarc_verdict *to);
