@@ -28,6 +28,7 @@
 /* What to do with a message, weakest first (product order). */
 enum conf_action { CONF_ACCEPT, CONF_TAG, CONF_SLOW, CONF_HOLD, CONF_DEFER, CONF_REJECT };
 enum conf_mode { CONF_ENFORCE, CONF_MONITOR };
+enum conf_signed { CONF_SIGNED_IGNORE, CONF_SIGNED_EXPECTED, CONF_SIGNED_CERTAIN };
 enum conf_form { CONF_FORM_PLAIN, CONF_FORM_OFF };
 
 const char *conf_action_text(enum conf_action a);	/* "accept"... */
@@ -122,6 +123,32 @@ struct conf {
 		size_t n_actions;
 		enum conf_mode mode;
 	} mailers;
+	struct {
+		struct conf_strings egress;	/* addresses; empty = off */
+		const char *helo;		/* "" = relay */
+		struct conf_strings signing;	/* "none", "own", "opendkim:/path", tables; empty = unknown */
+		struct conf_strings selectors;	/* of "own", and of table rows that name none */
+		enum conf_signed is_signed;	/* what a DKIM-Signature on the message is worth */
+		enum conf_action spf_fail, spf_fail_some, spf_softfail, spf_neutral, spf_none, spf_permerror;
+		enum conf_action dmarc_fail, dmarc_fail_unknown, dmarc_foreign, dmarc_quarantine, dmarc_none;
+		enum conf_action dkim_key, unsure;
+		uint64_t budget;		/* ms a message */
+		const char *header;		/* "" = none */
+		const char *exempt;		/* a table; "" = none */
+		uint64_t cache;			/* bytes of verdicts */
+		struct {
+			struct conf_strings servers;	/* ADDRESS or ADDRESS@PORT; empty = resolv.conf */
+			const char *trust_anchor;	/* "" = no validation */
+			uint64_t cache;			/* bytes */
+		} dns;
+		struct {
+			uint64_t interval;		/* ms; 0 = off */
+			unsigned rate;			/* domains a second */
+			const char *file;
+			struct conf_strings mx;		/* names of our mail exchangers, ".suffix" too */
+		} drift;
+		enum conf_mode mode;
+	} preflight;
 	struct conf_limit *limits;
 	size_t n_limits;
 	enum conf_mode limits_mode;	/* limits_mode = "enforce": all limits at once */

@@ -128,6 +128,7 @@ check_headers(struct conf_reader *r, const struct conf *c)
 		{ "trace.submitter.header",
 		    c->trace.submitter.form == CONF_FORM_OFF ? "" : c->trace.submitter.header },
 		{ "mailers.header", c->mailers.header },
+		{ "preflight.header", c->preflight.header },
 		{ "tag_header", c->tag_header },
 		{ "slow_header", c->slow_header },
 	};
@@ -137,6 +138,37 @@ check_headers(struct conf_reader *r, const struct conf *c)
 		for (j = 0; j < i; j++)
 			if (h[i].name[0] != '\0' && str_ieq(h[i].name, h[j].name))
 				check_same_name(r, h[i].path, h[j].path, h[i].name);
+}
+
+static bool
+check_listed(const struct conf_strings *list, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < list->n; i++)
+		if (strcmp(list->at[i], text) == 0)
+			return true;
+	return false;
+}
+
+static void
+check_preflight(struct conf_reader *r, struct conf *c)
+{
+	struct conf_place place = check_place(r, "preflight.signing");
+
+	if (*c->preflight.helo == '\0')
+		c->preflight.helo = c->relay;
+	if (check_listed(&c->preflight.signing, "none") && c->preflight.signing.n > 1)
+		conf_problem_at(r, place, "preflight.signing",
+		    "\"none\" beside others; allowed: \"none\" alone, or what signs");
+	if (check_listed(&c->preflight.signing, "own") && check_no_table(r, "domains", c->tables.domains))
+		conf_problem_at(r, place, "preflight.signing",
+		    "\"own\" needs the customers' domains; allowed: tables.domains too, or a table that says what is "
+		    "signed");
+	if (c->preflight.egress.n > 0 && check_listed(&c->preflight.signing, "own") &&
+	    c->preflight.selectors.n == 0)
+		conf_warn_at(r, place, "preflight.signing",
+		    "\"own\" without preflight.selectors: it cannot be seen whether a domain's key is there");
 }
 
 static void
@@ -182,6 +214,7 @@ conf_check(struct conf_reader *r, struct conf *c)
 	check_users(r, c);
 	check_ownership(r, c);
 	check_headers(r, c);
+	check_preflight(r, c);
 	check_plans(r, c);
 	check_limits(r, c);
 }

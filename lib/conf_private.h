@@ -28,7 +28,7 @@
 #define CONF_DEPTH_MAX 8u		/* includes within includes; groups within groups */
 #define CONF_LIST_MAX 1024u		/* elements of a list */
 #define CONF_LIMITS_MAX 64u		/* each may keep a window for each key */
-#define CONF_RULES_MAX 96u		/* rows of one table */
+#define CONF_RULES_MAX 192u		/* rows of one table */
 #define CONF_NAME_MAX 32u		/* of a limit or plan */
 #define CONF_UNIX_PATH_MAX 107u		/* sun_path, without its NUL */
 
@@ -176,12 +176,13 @@ conf_text_check conf_check_listen, conf_check_socket, conf_check_octal, conf_che
     conf_check_relay, conf_check_header, conf_check_header_or_none, conf_check_facility,
     conf_check_path, conf_check_path_or_none, conf_check_store, conf_check_table, conf_check_network,
     conf_check_domain, conf_check_source, conf_check_name, conf_check_name_or_none, conf_check_mailer,
-    conf_check_when;
+    conf_check_when, conf_check_address, conf_check_server, conf_check_signing, conf_check_selector,
+    conf_check_mx, conf_check_helo;
 bool conf_name_ok(const char *text);
 
 extern const struct conf_word conf_words_action[], conf_words_unidentified[], conf_words_forged[],
     conf_words_limit_action[], conf_words_mode[], conf_words_form[], conf_words_first_seen[],
-    conf_words_per[], conf_words_count[], conf_words_sender[], conf_words_level[];
+    conf_words_per[], conf_words_count[], conf_words_sender[], conf_words_level[], conf_words_signed[];
 
 /* ---- conf_check.c ---- */
 
