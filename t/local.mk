@@ -8,8 +8,9 @@ TEST_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(CMOCKA_CFLA
 TEST_LIBS = milter/libapi.a milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 UNIT = \
 	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_check_mailer t/unit/test_conf \
-	t/unit/test_date t/unit/test_dns_zone t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
+	t/unit/test_date t/unit/test_dmarc t/unit/test_dns_zone t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
 	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_signature \
+	t/unit/test_spf_suite \
 	t/unit/test_store_contract t/unit/test_store_memory t/unit/test_store_threads t/unit/test_str \
 	t/unit/test_table t/unit/test_table_contract t/unit/test_verdict
 UNIT_THREADS = \
@@ -62,6 +63,9 @@ t_unit_test_conf_SOURCES = t/unit/test_conf.c
 t_unit_test_date_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_date_LDADD = $(TEST_LIBS)
 t_unit_test_date_SOURCES = t/unit/test_date.c
+t_unit_test_dmarc_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_dmarc_LDADD = $(TEST_LIBS)
+t_unit_test_dmarc_SOURCES = t/unit/test_dmarc.c t/unit/dns_zone.c t/unit/dns_zone.h
 t_unit_test_dns_zone_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_dns_zone_LDADD = $(TEST_LIBS)
 t_unit_test_dns_zone_SOURCES = t/unit/test_dns_zone.c t/unit/clock_fake.c t/unit/clock_fake.h t/unit/dns_zone.c t/unit/dns_zone.h
@@ -92,6 +96,9 @@ t_unit_test_net_SOURCES = t/unit/test_net.c
 t_unit_test_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_signature_LDADD = $(TEST_LIBS)
 t_unit_test_signature_SOURCES = t/unit/test_signature.c
+t_unit_test_spf_suite_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_spf_suite_LDADD = $(TEST_LIBS)
+t_unit_test_spf_suite_SOURCES = t/unit/test_spf_suite.c t/unit/dns_zone.c t/unit/dns_zone.h
 t_unit_test_store_contract_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_store_contract_LDADD = $(TEST_LIBS)
 t_unit_test_store_contract_SOURCES = t/unit/test_store_contract.c t/unit/clock_fake.c t/unit/clock_fake.h t/unit/store_fixture.c t/unit/store_fixture.h

@@ -41,6 +41,7 @@ my %room = (
 	'curl/curl.h' => qr{^milter/ctl_http\.c$},
 	'jansson.h' => qr{^milter/(api|ctl|explain)\w*\.[ch]$|^t/unit/test_api\.c$},
 	'xxhash.h' => qr{^lib/(store_hash|table_\w+|alert_\w+|signature\w*|hash)\.c$},
+	'spf2/spf.h' => qr{^lib/spf\.c$},
 	'hiredis/hiredis.h' => qr{^lib/redis\w*\.c$},
 );
 @bad = ();
