@@ -41,6 +41,9 @@ my %room = (
 	'curl/curl.h' => qr{^milter/ctl_http\.c$},
 	'jansson.h' => qr{^milter/(api|ctl|explain)\w*\.[ch]$|^t/unit/test_api\.c$},
 	'xxhash.h' => qr{^lib/(store_hash|table_\w+|alert_\w+|signature\w*|hash)\.c$},
+	'unbound.h' => qr{^lib/dns_resolver\.c$},
+	'unbound-event.h' => qr{^lib/dns_resolver\.c$},
+	'event2/event.h' => qr{^lib/dns_resolver\.c$},
 	'hiredis/hiredis.h' => qr{^lib/redis\w*\.c$},
 );
 @bad = ();
