@@ -4,10 +4,11 @@
 lib_libgatepost_a_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS)
 lib_libgatepost_a_SOURCES = \
 	lib/alert.c lib/alert.h lib/alert_escalate.c lib/alert_incident.c lib/alert_private.h \
-	lib/alert_syslog.c lib/arena.c lib/arena.h lib/banned.h lib/clock.c lib/clock.h lib/conf.c \
+	lib/alert_syslog.c lib/arena.c lib/arena.h lib/banned.h lib/cache.c lib/cache.h lib/clock.c lib/clock.h lib/conf.c \
 	lib/conf.h lib/conf_check.c lib/conf_group.c lib/conf_parse.c lib/conf_private.h lib/conf_read.c \
 	lib/conf_source.c lib/conf_table.c lib/conf_type.c lib/conf_word.c lib/date.c lib/date.h \
-	lib/dkim.c lib/dkim.h lib/dkim_opendkim.c lib/dmarc.c lib/dmarc.h lib/dmarc_record.c lib/dmarc_record.h lib/err.c \
+	lib/dkim.c lib/dkim.h lib/dkim_opendkim.c lib/dmarc.c lib/dmarc.h lib/dmarc_record.c lib/dmarc_record.h \
+	lib/dns.c lib/dns.h lib/dns_cache.c lib/dns_private.h lib/dns_record.c lib/dns_resolver.c lib/err.c \
 	lib/err.h lib/limit.c lib/limit.h lib/log.c lib/log.h lib/mail.c lib/mail.h lib/mail_from.c \
 	lib/mail_private.h lib/mail_text.c lib/net.c lib/net.h lib/pattern.c lib/pattern.h lib/signature.c \
 	lib/signature.h lib/signature_file.c lib/signature_private.h lib/signature_text.c \

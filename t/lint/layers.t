@@ -40,8 +40,13 @@ my %room = (
 	'microhttpd.h' => qr{^milter/api\w*\.[ch]$},
 	'curl/curl.h' => qr{^milter/ctl_http\.c$},
 	'jansson.h' => qr{^milter/(api|ctl|explain)\w*\.[ch]$|^t/unit/test_api\.c$},
-	'xxhash.h' => qr{^lib/(store_hash|table_\w+|alert_\w+|signature\w*|hash)\.c$},
+	'xxhash.h' => qr{^lib/(store_hash|table_\w+|alert_\w+|signature\w*|hash|cache)\.c$},
 	'spf2/spf.h' => qr{^lib/spf\.c$},
+	'unbound.h' => qr{^lib/dns_resolver\.c$},
+	'unbound-event.h' => qr{^lib/dns_resolver\.c$},
+	'event2/event.h' => qr{^lib/dns_resolver\.c$},
+	'opendmarc/dmarc.h' => qr{^lib/dmarc_record\.c$},
+	'libpsl.h' => qr{^lib/suffix\.c$},
 	'hiredis/hiredis.h' => qr{^lib/redis\w*\.c$},
 );
 @bad = ();
