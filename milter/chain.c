@@ -16,6 +16,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "milter/resolver.h"
 
 #include "lib/banned.h"
 
@@ -30,6 +31,7 @@ static const struct check *const checks[] = {
 	&check_submitter,
 	&check_mailer,
 	&check_trace,
+	&check_preflight,
 	&check_limits,
 	NULL
 };
@@ -37,11 +39,14 @@ static const struct check *const checks[] = {
 
 /* Far below the MTA's 30 s for a command; every wait inside has its own, shorter budget. */
 #define MESSAGE_BUDGET_MS 5000
+#define TABLES_MAX 16
 
 struct chain {
 	atomic_uint refs;
 	struct conf *conf;
 	struct services services;
+	struct resolver *resolver;
+	const struct table_report *report;	/* of rereads */
 	void *state[N_CHECKS];
 	unsigned needs;
 };
@@ -81,6 +86,63 @@ open_tables(struct services *s, const struct conf *c, const struct table_report 
 	return ok;
 }
 
+/* ---- preflight's services ---------------------------------------------------- */
+
+static bool
+open_signing(struct services *s, const struct conf *c, const struct table_report *report)
+{
+	static const char opendkim[] = "opendkim:";
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < c->preflight.signing.n && i < SERVICES_SIGNING_MAX; i++) {
+		const char *source = c->preflight.signing.at[i];
+
+		if (strncmp(source, opendkim, sizeof(opendkim) - 1) == 0) {
+			s->opendkim[i] = dkim_opendkim_open(source + sizeof(opendkim) - 1, report->say,
+			    report->cookie);
+			ok &= s->opendkim[i] != NULL;
+		} else if (strchr(source, ':') != NULL)
+			ok &= open_table(&s->signing[i], source, report);
+	}
+	return ok;
+}
+
+/* Nothing of it is opened while preflight is off. */
+static bool
+open_preflight(struct chain *ch, const struct conf *c, const struct table_report *report)
+{
+	struct services *s = &ch->services;
+	struct err e;
+
+	if (c->preflight.egress.n == 0)
+		return true;
+	err_clear(&e);
+	ch->resolver = resolver_get(c, &e);
+	if (ch->resolver == NULL) {
+		report->say(report->cookie, &e);
+		return false;
+	}
+	s->dns = ch->resolver->dns;
+	s->spf = ch->resolver->spf;
+	s->dmarc = ch->resolver->dmarc;
+	return open_table(&s->exempt, c->preflight.exempt, report) & open_signing(s, c, report);
+}
+
+static void
+close_preflight(struct chain *ch)
+{
+	struct services *s = &ch->services;
+	size_t i;
+
+	for (i = 0; i < SERVICES_SIGNING_MAX; i++) {
+		table_close(&s->signing[i]);
+		dkim_opendkim_close(&s->opendkim[i]);
+	}
+	table_close(&s->exempt);
+	resolver_unref(&ch->resolver);
+}
+
 static bool
 init_checks(struct chain *ch, const struct table_report *report)
 {
@@ -112,6 +174,7 @@ chain_free(struct chain *ch)
 	table_close(&ch->services.domains);
 	table_close(&ch->services.customers);
 	table_close(&ch->services.also);
+	close_preflight(ch);
 	conf_unref(&ch->conf);
 	free(ch);
 }
@@ -128,7 +191,8 @@ chain_new(struct conf *take_c, struct store *s, struct alerts *a, const struct t
 	ch->services.conf = take_c;
 	ch->services.store = s;
 	ch->services.alerts = a;
-	if (!open_tables(&ch->services, take_c, report) || !init_checks(ch, report)) {
+	if (!open_tables(&ch->services, take_c, report) || !open_preflight(ch, take_c, report) ||
+	    !init_checks(ch, report)) {
 		chain_free(ch);
 		return NULL;
 	}
@@ -171,12 +235,14 @@ chain_needs(const struct chain *ch)
 
 /* The configured tables, to do the same with each. */
 static size_t
-all_tables(const struct chain *ch, struct table *to[6])
+all_tables(const struct chain *ch, struct table *to[TABLES_MAX])
 {
-	struct table *const t[] = { ch->services.accounts, ch->services.networks, ch->services.users,
-	    ch->services.domains, ch->services.customers, ch->services.also };
+	const struct services *s = &ch->services;
+	struct table *const t[] = { s->accounts, s->networks, s->users, s->domains, s->customers, s->also,
+	    s->exempt, s->signing[0], s->signing[1], s->signing[2], s->signing[3] };
 	size_t i, n = 0;
 
+	_Static_assert(sizeof(t) / sizeof(t[0]) <= TABLES_MAX, "room for each");
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		if (t[i] != NULL)
 			to[n++] = t[i];
@@ -186,23 +252,39 @@ all_tables(const struct chain *ch, struct table *to[6])
 void
 chain_keep_report(struct chain *ch, const struct table_report *report)
 {
-	struct table *t[6];
+	struct table *t[TABLES_MAX];
 	size_t n = all_tables(ch, t), i;
 
+	ch->report = report;
 	for (i = 0; i < n; i++)
 		table_report_to(t[i], report);
+}
+
+static void
+poll_opendkim(struct chain *ch)
+{
+	struct dkim_opendkim *o;
+	size_t i;
+
+	for (i = 0; i < SERVICES_SIGNING_MAX; i++)
+		if ((o = ch->services.opendkim[i]) != NULL && dkim_opendkim_poll(o,
+		    ch->report == NULL ? NULL : ch->report->say,
+		    ch->report == NULL ? NULL : ch->report->cookie) == 1)
+			log_printf(LOG_LEVEL_NOTICE, "OpenDKIM's tables reread: %zu entries",
+			    dkim_opendkim_entries(o));
 }
 
 void
 chain_poll(struct chain *ch)
 {
-	struct table *t[6];
+	struct table *t[TABLES_MAX];
 	size_t n = all_tables(ch, t), i;
 
 	for (i = 0; i < n; i++)
 		if (table_poll(t[i]) == 1)
 			log_printf(LOG_LEVEL_NOTICE, "table reread: %s, %zu entries", table_spec(t[i]),
 			    table_entries(t[i]));
+	poll_opendkim(ch);
 }
 
 /* ---- one message ----------------------------------------------------------- */
@@ -250,6 +332,7 @@ find_unsure(struct message *m, const struct check *c, const struct err *e)
 
 	f.code = arena_printf(m->facts.arena, "%s.unsure", c->name);
 	f.action = c->unsure(m->services->conf);
+	f.subject = c->unsure_subject;
 	f.desk = arena_printf(m->facts.arena, "%s%s%s", e->where, *e->where == '\0' ? "" : ": ", e->text);
 	check_find(m, c, &f);
 	if (!m->dry)

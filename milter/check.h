@@ -25,7 +25,11 @@
 
 #include "lib/alert.h"
 #include "lib/conf.h"
+#include "lib/dkim.h"
+#include "lib/dmarc.h"
+#include "lib/dns.h"
 #include "lib/err.h"
+#include "lib/spf.h"
 #include "lib/store.h"
 #include "lib/table.h"
 #include "milter/facts.h"
@@ -35,12 +39,21 @@ enum check_answer { CHECK_DONE, CHECK_UNSURE };
 
 enum check_needs { NEED_RECIPIENTS = 1, NEED_HEADERS = 2, NEED_BODY = 4, NEED_LOGIN = 8 };
 
+#define SERVICES_SIGNING_MAX 4u
+
 /* What all checks share under one configuration. Opened by chain.c. */
 struct services {
 	const struct conf *conf;
 	struct store *store;		/* process-wide */
 	struct alerts *alerts;		/* process-wide */
 	struct table *accounts, *networks, *users, *domains, *customers, *also;	/* NULL when not configured */
+	/* of preflight; NULL when it is off */
+	struct dns *dns;
+	struct spf *spf;
+	struct dmarc *dmarc;
+	struct table *exempt;
+	struct table *signing[SERVICES_SIGNING_MAX];	/* beside conf's preflight.signing: those that are tables, */
+	struct dkim_opendkim *opendkim[SERVICES_SIGNING_MAX];	/* those that are OpenDKIM's configuration */
 };
 
 struct message {
@@ -65,6 +78,7 @@ struct check {
 	void (*free)(void *state);
 	enum conf_mode (*mode)(const struct conf *c);
 	enum conf_action (*unsure)(const struct conf *c);
+	const char *unsure_subject;	/* whose incident "cannot tell" is; NULL = the sender's */
 };
 
 /* Adds a finding of the running check: check name, monitor mode, subject and incident id are filled in; the
@@ -73,6 +87,6 @@ struct check {
 struct finding *check_find(struct message *m, const struct check *c, const struct finding *what);
 
 extern const struct check check_identity, check_suspension, check_ownership, check_trace, check_submitter,
-    check_mailer, check_limits;
+    check_mailer, check_preflight, check_limits;
 
 #endif

@@ -76,7 +76,7 @@ static void *
 trace_init(const struct services *s, const struct table_report *report, bool *ok)
 {
 	const struct conf *c = s->conf;
-	struct names *list = calloc(1, sizeof(*list) + (c->trace.strip.n + 8) * sizeof(list->at[0]));
+	struct names *list = calloc(1, sizeof(*list) + (c->trace.strip.n + 9) * sizeof(list->at[0]));
 	size_t i;
 
 	(void)report;
@@ -86,6 +86,7 @@ trace_init(const struct services *s, const struct table_report *report, bool *ok
 	add(list, c->trace.customer.header);
 	add(list, c->trace.submitter.header);
 	add(list, c->mailers.header);
+	add(list, c->preflight.header);
 	add(list, c->tag_header);
 	add(list, c->slow_header);
 	list->n_ours = list->n;
