@@ -27,7 +27,6 @@
 #include "lib/banned.h"
 
 #define BUCKETS 256
-#define OUTAGE 4		/* failures in a row: the resolver's fault, not the names' */
 
 struct dns {
 	struct dns_cache *cache;
@@ -37,7 +36,6 @@ struct dns {
 	pthread_mutex_t lock;		/* guards the questions under way and what dns_private.h says of each */
 	struct dns_question *bucket[BUCKETS];
 	unsigned under_way;
-	unsigned failures;		/* answers in a row; the resolver's thread alone */
 	atomic_ullong asked, hits, sent, failed, late, stale;
 };
 
@@ -115,18 +113,10 @@ static void
 answered(void *cookie, struct dns_question *q, struct dns_said *said)
 {
 	struct dns *d = cookie;
-	uint64_t now = clock_mono_us();
 
 	dns_said_clamp(said, d->least, d->most);
-	if (said->answer == DNS_FAILED)
-		d->failures++;
-	else {
-		if (d->failures >= OUTAGE)
-			dns_cache_forgive(d->cache, now);
-		d->failures = 0;
-	}
 	/* First kept, then no longer under way: whoever asks in between finds the one or the other. */
-	dns_cache_put(d->cache, &q->key, now, said);
+	dns_cache_put(d->cache, &q->key, clock_mono_us(), said);
 	(void)pthread_mutex_lock(&d->lock);
 	question_out(d, q);
 	q->said = said;
@@ -134,6 +124,14 @@ answered(void *cookie, struct dns_question *q, struct dns_said *said)
 	(void)pthread_cond_broadcast(&q->ready);
 	question_unref(q);
 	(void)pthread_mutex_unlock(&d->lock);
+}
+
+static void
+recovered(void *cookie)
+{
+	struct dns *d = cookie;
+
+	dns_cache_forgive(d->cache, clock_mono_us());
 }
 
 /* ---- the asker ---- */
@@ -374,7 +372,8 @@ dns_new(const struct dns_options *o)
 struct dns *
 dns_open(const struct dns_options *o, struct err *e)
 {
-	struct dns_resolver_options r = { .trust_anchor = o->trust_anchor, .answered = answered };
+	struct dns_resolver_options r = { .trust_anchor = o->trust_anchor, .answered = answered,
+	    .recovered = recovered };
 	struct servers s;
 	struct dns *d;
 

@@ -134,6 +134,8 @@ struct dns_resolver_options {
 	unsigned waiting;
 	/* Called by the resolver's thread, once for each question. Takes over the answer. */
 	void (*answered)(void *cookie, struct dns_question *q, struct dns_said *take_said);
+	/* Called by it when the forwarder is heard again after some failures in a row. */
+	void (*recovered)(void *cookie);
 	void *cookie;
 };
 /* Starts the thread. NULL with e. */

@@ -10,8 +10,8 @@
  * private addresses itself, and wrongly), and validation only with a trust anchor, since a forwarder without
  * DNSSEC makes everything bogus.
  *
- * A forwarder that was away leaves libunbound suspicious of it for a while. When nothing but failures came for
- * some seconds, a new context without that memory takes over.
+ * A forwarder that was away is not asked again by libunbound for longer than we can wait. When nothing but failures
+ * came for two seconds, a new context without that memory takes over at the next question.
  *
  * What an answer means, who waits for it and what is kept is dns.c's business.
  */
@@ -34,8 +34,8 @@
 #include "lib/banned.h"
 
 #define QUESTION_US UINT64_C(10000000)	/* the longest that a question is under way */
-#define DEAF_US UINT64_C(5000000)	/* failures alone for so long: a new context */
-#define DEAF_FAILURES 4
+#define DEAF_US UINT64_C(2000000)	/* failures alone for so long: a new context */
+#define OUTAGE 4			/* failures in a row: the resolver's fault, not the names' */
 #define CLASS_IN 1
 #define BOGUS 1
 #define SECURE 2
@@ -54,13 +54,14 @@ struct dns_resolver {
 	char *trust_anchor;		/* or NULL */
 	unsigned waiting;
 	void (*answered)(void *, struct dns_question *, struct dns_said *);
+	void (*recovered)(void *);
 	void *cookie;
 	/* the thread's alone */
 	struct ub_ctx *ctx;
 	struct dns_question *oldest, *newest;	/* given to libunbound */
 	struct dns_question *asking;	/* while libunbound is being asked: it may answer on the spot */
-	unsigned failures;		/* since anything else came */
-	uint64_t failing;		/* when they began */
+	unsigned failures;		/* since the forwarder was heard */
+	uint64_t failing;		/* when they began, or the context that had them */
 };
 
 static void on_answer(void *cookie, int rcode, void *packet, int n, int sec, char *why, int ratelimited);
@@ -172,16 +173,29 @@ link_out(struct dns_resolver *r, struct dns_question *q)
 	*(q->after != NULL ? &q->after->before : &r->newest) = q->before;
 }
 
+/* Keeps account of whether the forwarder is there. What libunbound says on the spot comes from its own cache. */
+static void
+listen_to(struct dns_resolver *r, enum dns_answer answer, bool at_once)
+{
+	if (answer == DNS_FAILED) {
+		if (r->failures++ == 0)
+			r->failing = clock_mono_us();
+		return;
+	}
+	if (at_once)
+		return;
+	if (r->failures >= OUTAGE)
+		r->recovered(r->cookie);
+	r->failures = 0;
+}
+
 static void
 finish(struct dns_resolver *r, struct dns_question *q, struct dns_said *said)
 {
 	link_out(r, q);
+	listen_to(r, said->answer, r->asking == q);
 	if (r->asking == q)
 		r->asking = NULL;
-	if (said->answer != DNS_FAILED)
-		r->failures = 0;
-	else if (r->failures++ == 0)
-		r->failing = clock_mono_us();
 	r->answered(r->cookie, q, said);
 }
 
@@ -243,7 +257,7 @@ start_over(struct dns_resolver *r)
 		return;
 	ub_ctx_delete(r->ctx);
 	r->ctx = ctx;
-	r->failures = 0;
+	r->failing = clock_mono_us();
 	q = r->oldest;
 	r->oldest = r->newest = NULL;
 	for (; q != NULL; q = after) {
@@ -266,13 +280,10 @@ static void
 on_tick(evutil_socket_t fd, short what, void *cookie)
 {
 	struct dns_resolver *r = cookie;
-	uint64_t now = clock_mono_us();
 
 	(void)fd;
 	(void)what;
-	expire(r, now);
-	if (r->failures >= DEAF_FAILURES && now - r->failing >= DEAF_US)
-		start_over(r);
+	expire(r, clock_mono_us());
 	arm(r);
 }
 
@@ -281,7 +292,7 @@ on_wake(evutil_socket_t fd, short what, void *cookie)
 {
 	struct dns_resolver *r = cookie;
 	struct dns_question *q, *next;
-	uint64_t n;
+	uint64_t n, now;
 	bool stop;
 
 	(void)what;
@@ -297,10 +308,13 @@ on_wake(evutil_socket_t fd, short what, void *cookie)
 		(void)event_base_loopbreak(r->base);
 		return;
 	}
+	now = clock_mono_us();
+	if (r->failures > 0 && now - r->failing >= DEAF_US)
+		start_over(r);
 	for (; q != NULL; q = next) {
 		next = q->queue;
 		q->resolver = r;
-		q->since = clock_mono_us();
+		q->since = now;
 		link_in(r, q);
 		hand_over(r, q);
 	}
@@ -393,6 +407,7 @@ resolver_new(const struct dns_resolver_options *o)
 		r->trust_anchor = copy(o->trust_anchor);
 	r->waiting = o->waiting;
 	r->answered = o->answered;
+	r->recovered = o->recovered;
 	r->cookie = o->cookie;
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return r;

@@ -12,7 +12,7 @@ lib_libgatepost_a_SOURCES = \
 	lib/err.h lib/limit.c lib/limit.h lib/log.c lib/log.h lib/mail.c lib/mail.h lib/mail_from.c \
 	lib/mail_private.h lib/mail_text.c lib/net.c lib/net.h lib/pattern.c lib/pattern.h lib/signature.c \
 	lib/signature.h lib/signature_file.c lib/signature_private.h lib/signature_text.c \
-	lib/spf.c lib/spf.h lib/spf_macro.c lib/spf_macro.h lib/spf_private.h lib/spf_record.c lib/spf_record.h \
+	lib/spf.c lib/spf.h lib/spf_macro.c lib/spf_macro.h lib/spf_private.h lib/spf_record.c lib/spf_record.h lib/spf_suggest.c \
 	lib/store.c lib/store.h lib/store_full.c lib/store_full.h lib/store_hash.c lib/store_hash.h lib/store_lasting.c \
 	lib/store_lasting.h lib/store_memory.c lib/store_memory.h lib/store_memory_judge.c \
 	lib/store_private.h lib/store_windows.c lib/store_windows.h lib/store_windows_file.c lib/str.c \

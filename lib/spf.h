@@ -48,4 +48,17 @@ struct spf_verdict {
 void spf_check(struct spf *s, const struct spf_question *q, uint64_t deadline, struct arena *a,
     struct spf_verdict *to);
 
+struct spf_repair {
+	const char *record;	/* the whole new record, on one line; NULL when nothing has to change, or none is known */
+	const char *zone;	/* it as the data of a TXT record in a zone file: quoted strings of 255 bytes at most */
+	const char *why;	/* for people, what is changed and what stays to be done by hand; sentences, never NULL */
+	bool proven;		/* evaluated with it, every egress address passes */
+};
+/* The SPF record that makes mail of domain pass from each egress address: the one it has with the smallest change, or a
+ * first one. Keeps what the customer wrote and softens nothing; mistakes of spelling are mended, several records become
+ * one. include is the name whose record lists the egress addresses ("_spf.host.example"; NULL or "" = there is none: the addresses
+ * themselves are written). helo as in spf_question. Evaluates the candidates, and so asks the DNS until deadline. */
+void spf_suggest(struct spf *s, const char *domain, const char *helo, const struct net_addr *egress, size_t n,
+    const char *include, uint64_t deadline, struct arena *a, struct spf_repair *to);
+
 #endif
