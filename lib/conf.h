@@ -126,6 +126,7 @@ struct conf {
 	struct {
 		struct conf_strings egress;	/* addresses; empty = off */
 		const char *helo;		/* "" = relay */
+		const char *include;		/* name whose SPF record lists egress; "" = none */
 		struct conf_strings signing;	/* "none", "own", "opendkim:/path", tables; empty = unknown */
 		struct conf_strings selectors;	/* of "own", and of table rows that name none */
 		enum conf_signed is_signed;	/* what a DKIM-Signature on the message is worth */

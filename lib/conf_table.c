@@ -189,6 +189,8 @@ static const struct conf_rule main_rules[] = {
 	    .check = conf_check_address },
 	TEXT_ROW("preflight.helo", preflight.helo, "text", "\"\"", "a host name, or \"\" for the relay's name", RELOAD,
 	    "name that the MTA says at EHLO", conf_check_helo),
+	TEXT_ROW("preflight.include", preflight.include, "text", "\"\"", "a name such as _spf.host.example, or \"\"",
+	    RELOAD, "name whose SPF record lists egress: what customers shall include", conf_check_helo),
 	{ ROW("preflight.signing", "list", "[ ]",
 	    "none, own, opendkim:/etc/opendkim.conf, tables as TYPE:/absolute/path; empty: unknown", RELOAD,
 	    "which DKIM signatures our mail carries"),

@@ -16,6 +16,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "milter/preflight.h"
 #include "milter/resolver.h"
 
 #include "lib/banned.h"
@@ -88,26 +89,6 @@ open_tables(struct services *s, const struct conf *c, const struct table_report 
 
 /* ---- preflight's services ---------------------------------------------------- */
 
-static bool
-open_signing(struct services *s, const struct conf *c, const struct table_report *report)
-{
-	static const char opendkim[] = "opendkim:";
-	bool ok = true;
-	size_t i;
-
-	for (i = 0; i < c->preflight.signing.n && i < SERVICES_SIGNING_MAX; i++) {
-		const char *source = c->preflight.signing.at[i];
-
-		if (strncmp(source, opendkim, sizeof(opendkim) - 1) == 0) {
-			s->opendkim[i] = dkim_opendkim_open(source + sizeof(opendkim) - 1, report->say,
-			    report->cookie);
-			ok &= s->opendkim[i] != NULL;
-		} else if (strchr(source, ':') != NULL)
-			ok &= open_table(&s->signing[i], source, report);
-	}
-	return ok;
-}
-
 /* Nothing of it is opened while preflight is off. */
 static bool
 open_preflight(struct chain *ch, const struct conf *c, const struct table_report *report)
@@ -126,20 +107,14 @@ open_preflight(struct chain *ch, const struct conf *c, const struct table_report
 	s->dns = ch->resolver->dns;
 	s->spf = ch->resolver->spf;
 	s->dmarc = ch->resolver->dmarc;
-	return open_table(&s->exempt, c->preflight.exempt, report) & open_signing(s, c, report);
+	return open_table(&s->exempt, c->preflight.exempt, report) & services_open_signing(s, c, report);
 }
 
 static void
 close_preflight(struct chain *ch)
 {
-	struct services *s = &ch->services;
-	size_t i;
-
-	for (i = 0; i < SERVICES_SIGNING_MAX; i++) {
-		table_close(&s->signing[i]);
-		dkim_opendkim_close(&s->opendkim[i]);
-	}
-	table_close(&s->exempt);
+	services_close_signing(&ch->services);
+	table_close(&ch->services.exempt);
 	resolver_unref(&ch->resolver);
 }
 

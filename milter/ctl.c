@@ -22,6 +22,7 @@
 #include "lib/conf.h"
 #include "lib/net.h"
 #include "lib/str.h"
+#include "milter/ctl_preflight.h"
 #include "milter/message_file.h"
 
 #include "lib/banned.h"
@@ -44,6 +45,10 @@ struct asked {
 	const char *limit, *n, *duration, *reason, *action, *login, *client, *sender;
 	bool local;
 	json_t *to, *recipients;
+	const char *from, *helo, *dns;
+	const char *ips[32];
+	size_t n_ips;
+	bool all;
 	char **words;
 	int n_words;
 	char given[32];		/* letters of the options that were given */
@@ -62,6 +67,8 @@ struct command {
 	const char *usage;
 };
 
+static int check_config(struct arena *a, const struct asked *q, const struct command *c);
+static int preflight(struct arena *a, const struct asked *q, const struct command *c);
 static enum filled fill_nothing(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_top(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_whose(struct arena *a, const struct asked *q, json_t *in);
@@ -91,11 +98,22 @@ static const struct command commands[] = {
 	{ "suspensions", "GET", "/suspensions", fill_nothing, ctl_print_suspensions, "", "" },
 	{ "explain", "POST", "/explain", fill_explain, ctl_print_explain, "uisRL",
 	    "[--login LOGIN] [--client ADDRESS] [--local] --sender ADDRESS --recipient ADDRESS ... [FILE]" },
+	{ "preflight", NULL, NULL, NULL, NULL, "FIHDA",
+	    "DOMAIN|ADDRESS|--all [--from ADDRESS] [--ip ADDRESS] ... [--helo NAME] [--dns ADDRESS[@PORT]]" },
 	{ "check-config", NULL, NULL, NULL, NULL, "", "[FILE]" },
 	{ "reload", "POST", "/reload", fill_nothing, ctl_print_reloaded, "", "" },
 	{ "metrics", "GET", "/metrics", fill_nothing, NULL, "", "" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+/* Those that need no daemon. */
+static const struct {
+	const char *name;
+	int (*run)(struct arena *a, const struct asked *q, const struct command *c);
+} locals[] = {
+	{ "preflight", preflight },
+	{ "check-config", check_config },
+};
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'j' },
@@ -113,6 +131,11 @@ static const struct option options[] = {
 	{ "sender", required_argument, NULL, 's' },
 	{ "recipient", required_argument, NULL, 'R' },
 	{ "local", no_argument, NULL, 'L' },
+	{ "from", required_argument, NULL, 'F' },
+	{ "ip", required_argument, NULL, 'I' },
+	{ "helo", required_argument, NULL, 'H' },
+	{ "dns", required_argument, NULL, 'D' },
+	{ "all", no_argument, NULL, 'A' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -428,6 +451,34 @@ check_config(struct arena *a, const struct asked *q, const struct command *c)
 	return ok ? EXIT_DONE : EXIT_REFUSED;
 }
 
+/* ---- preflight ------------------------------------------------------------------------------------ */
+
+static int
+preflight(struct arena *a, const struct asked *q, const struct command *c)
+{
+	struct ctl_preflight p = { .from = q->from, .helo = q->helo, .dns = q->dns, .ips = q->ips,
+		.n_ips = q->n_ips, .all = q->all, .json = q->json };
+	struct problems kept;
+	struct conf *conf;
+	int code;
+
+	if (q->n_words != (q->all ? 0 : 1))
+		return usage_of(c);
+	conf = load(a, q->config != NULL ? q->config : GATEPOST_CONF, &kept);
+	if (conf == NULL && (q->config != NULL || q->all)) {
+		print_problems(kept.list, "", stderr);
+		complain(a, "the configuration cannot be read");
+		code = EXIT_USAGE;
+	} else {
+		p.conf = conf;
+		p.what = q->all ? NULL : q->words[0];
+		code = ctl_preflight(a, &p);
+	}
+	conf_unref(&conf);
+	problems_free(&kept);
+	return code;
+}
+
 /* The socket: as said, else as the configuration says, else where it is by default. NULL when a file that was
  * named cannot be read. */
 static const char *
@@ -557,13 +608,22 @@ add_text(json_t *list, const char *text)
 	return json_array_append_new(list, json_string(text)) == 0;
 }
 
+static bool
+take_ip(struct asked *q, const char *value)
+{
+	if (q->n_ips == sizeof(q->ips) / sizeof(q->ips[0]))
+		return false;
+	q->ips[q->n_ips++] = value;
+	return true;
+}
+
 /* False when it is no option or no text. */
 static bool
 take_option(struct asked *q, int letter, const char *value)
 {
 	size_t n = strlen(q->given);
 
-	if (strchr("lntfrauisRL", letter) != NULL && strchr(q->given, letter) == NULL &&
+	if (strchr("lntfrauisRLFIHDA", letter) != NULL && strchr(q->given, letter) == NULL &&
 	    n + 1 < sizeof(q->given)) {
 		q->given[n] = (char)letter;
 		q->given[n + 1] = '\0';
@@ -581,6 +641,11 @@ take_option(struct asked *q, int letter, const char *value)
 	case 'i': q->client = value; return true;
 	case 's': q->sender = value; return true;
 	case 'L': q->local = true; return true;
+	case 'F': q->from = value; return true;
+	case 'H': q->helo = value; return true;
+	case 'D': q->dns = value; return true;
+	case 'A': q->all = true; return true;
+	case 'I': return take_ip(q, value);
 	case 't': return add_text(q->to, value);
 	case 'R': return add_text(q->recipients, value);
 	default: return false;
@@ -591,6 +656,7 @@ static int
 run(struct arena *a, struct asked *q)
 {
 	const struct command *c;
+	size_t i;
 
 	if (q->n_words == 0 || (c = command_find(q->words[0])) == NULL) {
 		if (q->n_words > 0)
@@ -606,7 +672,10 @@ run(struct arena *a, struct asked *q)
 		complain(a, arena_printf(a, "%s does not take one of these options", c->name));
 		return usage_of(c);
 	}
-	return c->fill == NULL ? check_config(a, q, c) : ask(a, q, c);
+	for (i = 0; i < sizeof(locals) / sizeof(locals[0]); i++)
+		if (strcmp(c->name, locals[i].name) == 0)
+			return locals[i].run(a, q, c);
+	return ask(a, q, c);
 }
 
 int

@@ -27,6 +27,7 @@ milter_gatepost_SOURCES = \
 milter_gatepostctl_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS)
 milter_gatepostctl_LDADD = milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(CURL_LIBS) $(JANSSON_LIBS)
 milter_gatepostctl_SOURCES = \
-	milter/ctl.c milter/ctl.h milter/ctl_grid.c milter/ctl_grid.h milter/ctl_http.c milter/ctl_print.c
+	milter/ctl.c milter/ctl.h milter/ctl_grid.c milter/ctl_grid.h milter/ctl_http.c milter/ctl_preflight.c milter/ctl_preflight.h \
+	milter/ctl_print.c
 
 dist_man_MANS = milter/gatepost.8 milter/gatepostctl.8 etc/gatepost.conf.5 etc/gatepost-tables.5 etc/gatepost-signatures.5

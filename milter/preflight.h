@@ -27,7 +27,9 @@
 #include "lib/net.h"
 #include "lib/spf.h"
 
+struct conf;
 struct services;
+struct table_report;
 struct preflight;
 
 #define PREFLIGHT_EGRESS_MAX 32u
@@ -105,6 +107,11 @@ int preflight_ask(struct preflight *p, const struct preflight_question *q, struc
 void preflight_count(struct preflight *p, struct cache_counts *to);
 
 /* ---- preflight_signing.c ---------------------------------------------------------- */
+
+/* Opens what preflight.signing names (s->signing, s->opendkim). False when something could not be had: it was told,
+ * the rest is open. */
+bool services_open_signing(struct services *s, const struct conf *c, const struct table_report *report);
+void services_close_signing(struct services *s);
 
 struct preflight_signers {
 	enum preflight_signing signing;

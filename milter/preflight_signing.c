@@ -18,6 +18,39 @@
 
 #define SIGNERS_MAX 16u
 
+bool
+services_open_signing(struct services *s, const struct conf *c, const struct table_report *report)
+{
+	static const char opendkim[] = "opendkim:";
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < c->preflight.signing.n && i < SERVICES_SIGNING_MAX; i++) {
+		const char *source = c->preflight.signing.at[i];
+
+		if (strncmp(source, opendkim, sizeof(opendkim) - 1) == 0) {
+			s->opendkim[i] = dkim_opendkim_open(source + sizeof(opendkim) - 1, report->say,
+			    report->cookie);
+			ok &= s->opendkim[i] != NULL;
+		} else if (strchr(source, ':') != NULL) {
+			s->signing[i] = table_open(source, report);
+			ok &= s->signing[i] != NULL;
+		}
+	}
+	return ok;
+}
+
+void
+services_close_signing(struct services *s)
+{
+	size_t i;
+
+	for (i = 0; i < SERVICES_SIGNING_MAX; i++) {
+		table_close(&s->signing[i]);
+		dkim_opendkim_close(&s->opendkim[i]);
+	}
+}
+
 struct asking {
 	const struct services *s;
 	const struct mail_address *from;
