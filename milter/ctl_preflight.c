@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -22,6 +23,7 @@
 #include "milter/check.h"
 #include "milter/ctl.h"
 #include "milter/ctl_grid.h"
+#include "milter/drift.h"
 #include "milter/preflight.h"
 #include "milter/resolver.h"
 
@@ -485,6 +487,143 @@ ask(struct work *w)
 	return w->preflight == NULL ? CTL_PREFLIGHT_USAGE : tell(w, answer_json(w));
 }
 
+/* ---- all domains ------------------------------------------------------------------------------------------- */
+
+static const char *
+day(struct arena *a, uint64_t ms)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+	char to[16];
+
+	if (ms == 0 || gmtime_r(&seconds, &tm) == NULL || strftime(to, sizeof(to), "%Y-%m-%d", &tm) == 0)
+		return "";
+	return arena_strdup(a, to);
+}
+
+static json_t *
+domain_json(struct work *w, const struct drift_domain *d)
+{
+	json_t *j = json_object();
+
+	put(j, "domain", text(w, d->domain));
+	put(j, "customer", text(w, d->customer));
+	put(j, "unsure", json_boolean(d->unsure));
+	put(j, "problem", text(w, d->problem));
+	put(j, "mx", d->mx_asked ? text(w, d->mx) : json_null());
+	put(j, "mx_ours", d->mx_asked ? json_boolean(d->mx_ours) : json_null());
+	put(j, "spf_passes", json_boolean(d->spf_passes));
+	put(j, "mx_lost", d->mx_lost == 0 ? json_null() : json_integer((json_int_t)d->mx_lost));
+	put(j, "spf_lost", d->spf_lost == 0 ? json_null() : json_integer((json_int_t)d->spf_lost));
+	return j;
+}
+
+static void
+grid_domain(struct work *w, struct ctl_grid *g, const struct drift_domain *d)
+{
+	const char *drift = "";
+
+	if (d->mx_lost != 0)
+		drift = arena_printf(w->a, "MX since %s", day(w->a, d->mx_lost));
+	if (d->spf_lost != 0)
+		drift = arena_printf(w->a, "%s%sSPF since %s", drift, *drift == '\0' ? "" : ", ", day(w->a, d->spf_lost));
+	ctl_grid_row(g, (const char *[]){ ctl_safe(w->a, d->domain), ctl_safe(w->a, d->customer), drift,
+	    ctl_safe(w->a, d->unsure ? "the DNS does not answer" : *d->problem != '\0' ? d->problem :
+	    d->mx_lost != 0 ? arena_printf(w->a, "MX is %s", *d->mx == '\0' ? "none" : d->mx) : "") });
+}
+
+/* The daemon keeps the memory; where it does not walk, whoever asks here does. */
+static void
+keep_memory(struct work *w, struct drift_memory *m)
+{
+	struct err e;
+
+	err_clear(&e);
+	if (w->conf.preflight.drift.interval == 0 &&
+	    drift_memory_save(m, w->conf.preflight.drift.file, true, &e) < 0)
+		complain_err(w, &e);
+}
+
+static void
+tell_all(struct work *w, const struct drift_domain *list, size_t n)
+{
+	json_t *all = json_array(), *j;
+	size_t broken = 0, drifted = 0, unsure = 0, i;
+	struct ctl_grid g;
+
+	ctl_grid_begin(&g, w->a, "domain customer drifted problem");
+	for (i = 0; i < n; i++) {
+		const struct drift_domain *d = &list[i];
+
+		broken += *d->problem != '\0';
+		drifted += d->mx_lost != 0 || d->spf_lost != 0;
+		unsure += d->unsure;
+		if (w->q->json)
+			json_array_append_new(all, domain_json(w, d));
+		else if (d->unsure || *d->problem != '\0' || d->mx_lost != 0 || d->spf_lost != 0)
+			grid_domain(w, &g, d);
+	}
+	w->bad = broken > 0 || drifted > 0;
+	w->unsure = unsure > 0;
+	if (w->q->json) {
+		j = json_pack("{s:o, s:I, s:I, s:I, s:I}", "domains", all, "looked_at", (json_int_t)n, "broken",
+		    (json_int_t)broken, "drifted", (json_int_t)drifted, "unsure", (json_int_t)unsure);
+		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		putchar('\n');
+		json_decref(j);
+		return;
+	}
+	json_decref(all);
+	ctl_grid_print(&g);
+	printf("%s%zu domains: %zu with problems, %zu drifted, %zu without an answer of the DNS\n",
+	    g.rows > 0 ? "\n" : "", n, broken, drifted, unsure);
+}
+
+/* As --ip and --helo say, for the walk as for a single domain. */
+static void
+say_instead(struct work *w)
+{
+	const char **list = arena_alloc(w->a, w->q->n_ips * sizeof(*list));
+	size_t i;
+
+	for (i = 0; i < w->q->n_ips; i++)
+		list[i] = w->q->ips[i];
+	if (w->q->n_ips > 0)
+		w->conf.preflight.egress = (struct conf_strings){ w->q->n_ips, list };
+	w->conf.preflight.helo = w->helo;
+}
+
+static int
+walk(struct work *w)
+{
+	struct drift_memory *memory;
+	struct drift_domain *list;
+	struct err e;
+	long n, i;
+
+	err_clear(&e);
+	n = drift_domains(&w->services, w->a, &list, &e);
+	if (n < 0) {
+		complain_err(w, &e);
+		return CTL_PREFLIGHT_USAGE;
+	}
+	say_instead(w);
+	memory = drift_memory_load(w->conf.preflight.drift.file);
+	for (i = 0; i < n; i++) {
+		struct arena *a = arena_new(ARENA_DEFAULT_CAP);
+
+		drift_look(&w->services, &list[i], clock_deadline(PATIENCE_MS), a);
+		drift_compare(memory, &list[i], clock_now());
+		list[i].mx = arena_strdup(w->a, list[i].mx);
+		list[i].problem = arena_strdup(w->a, list[i].problem);
+		arena_free(&a);
+	}
+	keep_memory(w, memory);
+	drift_memory_free(&memory);
+	tell_all(w, list, (size_t)n);
+	return w->bad ? CTL_PREFLIGHT_BAD : w->unsure ? CTL_PREFLIGHT_UNSURE : CTL_PREFLIGHT_GOOD;
+}
+
 int
 ctl_preflight(struct arena *a, const struct ctl_preflight *q)
 {
@@ -493,7 +632,7 @@ ctl_preflight(struct arena *a, const struct ctl_preflight *q)
 
 	if (open_services(&w) && take_ips(&w)) {
 		if (q->all)
-			code = CTL_PREFLIGHT_USAGE;
+			code = walk(&w);
 		else {
 			take_sender(&w);
 			if (take_from(&w))

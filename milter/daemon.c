@@ -21,6 +21,7 @@
 #include "lib/store.h"
 #include "lib/str.h"
 #include "milter/api.h"
+#include "milter/drift_watch.h"
 #include "milter/notify.h"
 #include "milter/session.h"
 
@@ -34,6 +35,7 @@ struct daemon {
 	struct store *store;
 	struct alerts *alerts;
 	struct api *api;
+	struct drift_watch *drift;
 	pthread_mutex_t reload_lock;	/* one reload at a time */
 	pthread_t house;
 	pthread_mutex_t house_lock;	/* guards stopping */
@@ -318,7 +320,8 @@ daemon_open(struct conf *take_c, const char *file, bool foreground, struct liste
 	    (ch = chain_new(take_c, d->store, d->alerts, &report)) != NULL) {
 		chain_keep_report(ch, &to_log);
 		set_chain(ch);
-		if (open_api(d, api, chain_conf(ch), &e) == 0 && start_house(d) == 0) {
+		if (open_api(d, api, chain_conf(ch), &e) == 0 && start_house(d) == 0 &&
+		    (d->drift = drift_watch_open(daemon_chain, d, d->alerts, &e)) != NULL) {
 			log_printf(LOG_LEVEL_NOTICE, "started: configuration %s, relay %s, mode %s", file,
 			    chain_conf(ch)->relay,
 			    chain_conf(ch)->mode == CONF_MONITOR ? "monitor" : "enforce");
@@ -341,6 +344,7 @@ daemon_close(struct daemon **d)
 	if (p == NULL)
 		return;
 	stop_house(p);
+	drift_watch_close(&p->drift);
 	api_close(&p->api);
 	alert_close(&p->alerts);
 	set_chain(NULL);
@@ -354,6 +358,7 @@ void
 daemon_abandon(struct daemon *d)
 {
 	stop_house(d);
+	drift_watch_close(&d->drift);
 	api_close(&d->api);
 	alert_flush(d->alerts, 2000);
 	store_poll(d->store);

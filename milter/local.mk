@@ -6,7 +6,7 @@ milter_libchain_a_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(JANSSON_CFLAGS)
 milter_libchain_a_SOURCES = \
 	milter/chain.c milter/chain.h milter/check.h milter/check_identity.c milter/check_limits.c \
 	milter/check_mailer.c milter/check_ownership.c milter/check_preflight.c milter/check_submitter.c milter/check_suspension.c \
-	milter/check_trace.c milter/customer.c milter/customer.h milter/explain.c milter/explain.h \
+	milter/check_trace.c milter/customer.c milter/customer.h milter/drift.c milter/drift.h milter/drift_watch.c milter/drift_watch.h milter/explain.c milter/explain.h \
 	milter/facts.c milter/facts.h milter/forward.c milter/forward.h milter/limit_key.c \
 	milter/limit_key.h milter/listen.c milter/listen.h milter/mailer_seen.c milter/mailer_seen.h \
 	milter/message_file.c milter/message_file.h milter/notify.c milter/notify.h milter/prefixes.c \
