@@ -40,8 +40,9 @@ collect(void *cookie, const char *key, const char *value)
 	struct collecting *c = cookie;
 	const char *at = strrchr(key, '@');
 
-	key = at != NULL ? at + 1 : *key == '.' ? key + 1 : key;
-	if (strchr(key, '.') == NULL || *key == '[')
+	key = at != NULL ? at + 1 : key;
+	/* ".sub.domain" is about names that nobody can list. */
+	if (*key == '.' || *key == '[' || strchr(key, '.') == NULL)
 		return;
 	if (c->n == c->space) {
 		c->space = c->space * 2 + 256;

@@ -38,7 +38,8 @@ struct drift_domain {
 	bool mx_news, spf_news;		/* found just now */
 };
 
-/* All domains of the domains table, sorted, each once; addresses and ".sub" entries count as their domain. Returns how many,
+/* All domains of the domains table, sorted, each once; addresses count as their domain, ".sub.domain" entries not
+ * at all. Returns how many,
  * or -1 (e filled). */
 long drift_domains(const struct services *s, struct arena *a, struct drift_domain **to, struct err *e);
 /* Asks the DNS. Texts go to the arena. */
