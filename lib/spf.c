@@ -113,16 +113,18 @@ const char *
 spf_shown(struct arena *a, const void *data, size_t n)
 {
 	const size_t size = 4 * n + 8;
-	char *copy = arena_strndup(a, data, n), *shown = arena_alloc(a, size);
-	struct str s = { shown, 0, size, false };
-	size_t i;
+	const char *text = data, *copy, *end = text + n;
+	struct str s = { arena_alloc(a, size), 0, size, false };
 
-	for (i = 0; i < n; i++)
-		if (copy[i] == '\0')
-			copy[i] = '\x01';
-	*shown = '\0';
-	str_cat_safe(&s, copy);
-	return shown;
+	*s.data = '\0';
+	while (text < end) {
+		copy = arena_strndup(a, text, (size_t)(end - text));	/* ends at a NUL */
+		str_cat_safe(&s, copy);
+		text += strlen(copy);
+		for (; text < end && *text == '\0'; text++)
+			str_cat(&s, "\\x00");
+	}
+	return s.data;
 }
 
 /* ---- the end of a walk ---- */

@@ -84,20 +84,21 @@ spf_record_start(struct spf_reader *r, const char *text, size_t n)
 static int
 wrong(struct err *e, const struct spf_term *t, const char *why)
 {
-	char term[SHOWN_MAX + 1], shown[4 * SHOWN_MAX + 8];
+	char shown[4 * SHOWN_MAX + 8], one[2] = "";
 	const size_t n = t->size < SHOWN_MAX ? t->size : SHOWN_MAX;
 	struct str s = STR_IN(shown);
 	size_t i;
 
-	memcpy(term, t->text, n);
-	for (i = 0; i < n; i++)
-		if (term[i] == '\0')
-			term[i] = '\x01';	/* it is a control character that must be seen */
-	term[n] = '\0';
-	str_cat_safe(&s, term);
+	for (i = 0; i < n; i++) {
+		*one = t->text[i];
+		if (*one == '\0')
+			str_cat(&s, "\\x00");
+		else
+			str_cat_safe(&s, one);	/* byte by byte: no term that is right has UTF-8 in it */
+	}
 	if (n < t->size)
 		str_cat(&s, "...");
-	return err_set(e, ERR_INPUT, "the term \"%s\": %s", shown, why);
+	return err_set(e, ERR_INPUT, "the term \"%s\": %s", n == 0 ? "" : shown, why);
 }
 
 /* Takes "/digits" off the end of the n bytes: *length is its value; -1 when it is not written as one. Returns what

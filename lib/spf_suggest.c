@@ -223,13 +223,13 @@ take_word(struct draft *d, const char *word, bool *ended)
 static void
 take_record(struct draft *d, const char *text, size_t n)
 {
-	char *copy = arena_strndup(d->a, text, n), *at, *word, *next;
+	char *copy = arena_alloc(d->a, n + 1), *at, *word, *next;
 	bool ended = false;
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (copy[i] == '\0' || copy[i] == '\t' || copy[i] == '\r' || copy[i] == '\n')
-			copy[i] = ' ';
+		copy[i] = memchr("\0\t\r\n", text[i], 4) != NULL ? ' ' : text[i];
+	copy[n] = '\0';
 	at = copy + strlen("v=spf1");
 	while ((word = strsep(&at, " ")) != NULL) {
 		if (*word == '\0')
