@@ -56,6 +56,9 @@
 #define RECORD_SIZE 512u
 #define NAME_SIZE 32u		/* of a name of ours */
 
+#define RECORD_SHOWN 4096u	/* bytes of a record that people are shown: more is not published in earnest */
+#define CHAIN_SHOWN 4u		/* records that are named on the way to a term */
+
 #define TTL_TEMPERROR 30u
 #define TTL_PERMERROR 300u
 #define TTL_NO_DOMAIN 3600u
@@ -136,10 +139,15 @@ term_shown(struct arena *a, const struct token *t)
 	char space[1024];
 	struct str s = STR_IN(space);
 	const struct token *through;
+	unsigned shown = 0;
 
 	str_catn(&s, t->term.text, t->term.size < 256 ? t->term.size : 256);
 	for (through = t->in->through; through != NULL; through = through->in->through) {
-		str_cat(&s, through == t->in->through ? " (" : " of ");
+		str_cat(&s, shown == 0 ? " (" : " of ");
+		if (++shown > CHAIN_SHOWN) {
+			str_cat(&s, "...");
+			break;
+		}
 		if (through->term.qualifier != '+')
 			str_catn(&s, &through->term.qualifier, 1);
 		str_cat(&s, through->term.kind == SPF_REDIRECT ? "redirect " : "include ");
@@ -507,7 +515,7 @@ walk_fetch(struct walk *w, const struct frame *in, const char *instead)
 	if (w->over)
 		return NULL;
 	if (in->through == NULL)
-		w->to->record = spf_shown(w->a, one->data, one->size);
+		w->to->record = spf_shown(w->a, one->data, one->size < RECORD_SHOWN ? one->size : RECORD_SHOWN);
 	return walk_rewrite(w, (const char *)one->data, one->size, in);
 }
 

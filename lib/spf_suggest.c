@@ -44,6 +44,7 @@ struct draft {
 	const char *other[WORDS_MAX];	/* modifiers that mean nothing to us */
 	size_t n_other;
 	const char *all;		/* the strictest one, or NULL */
+	size_t words;
 	bool changed;		/* it is not the record that was read: mended, merged, or the first */
 	struct str notes;
 };
@@ -193,17 +194,23 @@ take_word(struct draft *d, const char *word, bool *ended)
 {
 	struct spf_term t;
 	struct err e;
-	const char *right = word, *shown = spf_shown(d->a, word, strlen(word));
+	const char *right, *shown = spf_shown(d->a, word, strlen(word));
+	bool bad;
 
-	if (spf_record_begins(word, strlen(word)))
-		return;	/* two records pasted together */
-	if (spf_record_term(word, strlen(word), &t, &e) == -1 || is_mistaken(&t)) {
-		right = mended(d->a, word);
+	if (spf_record_begins(word, strlen(word))) {
+		/* Two records pasted together: for recipients an unknown modifier, and what follows is meant to be read. */
 		d->changed = true;
-		if (right == NULL) {
-			note(d, arena_printf(d->a, "Taken out, for no recipient can read it: %s.", e.text));
-			return;
-		}
+		*ended = false;
+		return;
+	}
+	bad = spf_record_term(word, strlen(word), &t, &e) == -1;
+	right = bad || is_mistaken(&t) ? mended(d->a, word) : NULL;
+	d->changed = d->changed || bad || right != NULL;
+	if (bad && right == NULL) {
+		note(d, arena_printf(d->a, "Taken out, for no recipient can read it: %s.", e.text));
+		return;
+	}
+	if (right != NULL) {
 		(void)spf_record_term(right, strlen(right), &t, NULL);
 		/* Nobody meant the whole world by a slip. What stands behind it was meant to be read. */
 		if (t.kind == SPF_ALL && t.qualifier == '+')
@@ -217,7 +224,7 @@ take_word(struct draft *d, const char *word, bool *ended)
 		return;
 	}
 	*ended = *ended || t.kind == SPF_ALL;
-	add_term(d, &t, right);
+	add_term(d, &t, word);
 }
 
 static void
@@ -234,6 +241,8 @@ take_record(struct draft *d, const char *text, size_t n)
 	while ((word = strsep(&at, " ")) != NULL) {
 		if (*word == '\0')
 			continue;
+		if (++d->words > WORDS_MAX)
+			return;
 		/* "include: _spf.host.example" */
 		if (at != NULL && (next = at + strspn(at, " ")) != at + strlen(at) &&
 		    memchr(":=", word[strlen(word) - 1], 2) != NULL && !is_right(word)) {
@@ -396,17 +405,19 @@ static void
 note_costs(struct draft *d)
 {
 	static const struct net_addr nobody = { .bits = 32 };
-	char space[1024];
+	char space[1024] = "";
 	struct str s = STR_IN(space);
+	const char *word;
 	struct spf_verdict v;
 	struct spf_term t;
 	size_t i;
 
-	for (i = 0; i < d->n; i++) {
-		if (spf_record_term(d->word[i], strlen(d->word[i]), &t, NULL) != 1 || !spf_record_counts(t.kind))
+	for (i = 0; i <= d->n; i++) {
+		word = i < d->n ? d->word[i] : d->redirect;
+		if (word == NULL || spf_record_term(word, strlen(word), &t, NULL) != 1 || !spf_record_counts(t.kind))
 			continue;
-		try_one(d, arena_printf(d->a, "v=spf1 %s", d->word[i]), &nobody, &v);
-		str_catf(&s, "%s%s %u%s", s.len > 0 ? ", " : "", d->word[i], v.terms, v.terms > 10 ? " or more" : "");
+		try_one(d, arena_printf(d->a, "v=spf1 %s", word), &nobody, &v);
+		str_catf(&s, "%s%s %u%s", s.len > 0 ? ", " : "", word, v.terms, v.terms > 10 ? " or more" : "");
 	}
 	note(d, arena_printf(d->a, "Of the ten look-ups that are allowed these take: %s. Take out what is not used any more, "
 	    "or write networks as ip4 and ip6, which take none.", space));
@@ -491,6 +502,10 @@ suggest(struct draft *d, struct spf_repair *to)
 
 	if (!load(d, &r))
 		return;
+	if (d->words > WORDS_MAX) {
+		note(d, "The record has too many terms to be mended here.");
+		return;
+	}
 	record = compose(d, NULL, 0, false);
 	n = try_all(d, d->changed ? record : NULL, failing, &why);
 	to->proven = n == 0;
