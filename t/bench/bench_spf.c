@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * What an SPF evaluation costs when all records are in memory: one record, chains of includes, long records, two egress
- * addresses. The zone here is found by hash, as the cache of lib/dns.c is; processor time.
+ * What an SPF evaluation costs when all records are in memory: one record, chains of includes, long records,
+ * two egress addresses. The zone here is found by hash, as the cache of lib/dns.c is; processor time.
  *
  *     bench_spf
  */
@@ -82,7 +82,8 @@ dns_close(struct dns **d)
 }
 
 void
-dns_ask(struct dns *d, const char *name, enum dns_type type, uint64_t deadline, struct arena *a, struct dns_records *out)
+dns_ask(struct dns *d, const char *name, enum dns_type type, uint64_t deadline, struct arena *a,
+    struct dns_records *out)
 {
 	const struct record *r = zone_find(name, type);
 
@@ -130,8 +131,8 @@ run(struct spf *s, const char *what, const char *sender, const char *const *clie
 		arena_free(&a);
 		rounds++;
 	} while ((took = spent_us() - from) < RUN_US);
-	(void)printf("%-44s %8.2f us a message  (%s, %zu bytes of arena)\n", what, (double)took / (double)rounds,
-	    spf_result_text(v.result), used);
+	(void)printf("%-44s %8.2f us a message  (%s, %zu bytes of arena)\n", what,
+	    (double)took / (double)rounds, spf_result_text(v.result), used);
 }
 
 static void

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * fuzz_spf - TXT records through the whole front and libspf2. The first byte of the input picks the client and the sender; each
- * line behind it is a TXT record: of acme.example the first, of b.example, c.example... those that follow; a line
- * that begins with '+' belongs to the same name as the one before. Verdicts are well formed and within the limits, and a
- * record that is proposed as proven is right by the grammar and passes.
+ * fuzz_spf - TXT records through the whole front and libspf2. The first byte of the input picks the client
+ * and the sender; each line behind it is a TXT record: of acme.example the first, of b.example, c.example...
+ * those that follow; a line that begins with '+' belongs to the same name as the one before. Verdicts are
+ * well formed and within the limits, and a record that is proposed as proven is right by the grammar and
+ * passes.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -28,8 +29,9 @@ static const char zone[] =
     "7.100.51.198.in-addr.arpa PTR mail.acme.example\n7.100.51.198.in-addr.arpa PTR other.example\n"
     "slow.example TIMEOUT\nbroken.example SERVFAIL\nloop.example CNAME loop.example\n";
 static const char *const clients[] = { "198.51.100.7", "2001:db8::7", "127.0.0.1", "192.0.2.99" };
-static const char *const senders[] = { "bob@acme.example", "", "a-b+c.d@acme.example", "b\xc3\xbc\xff@acme.example",
-	"\"x y%{d}\\\"@acme.example", "@acme.example", "acme.example", "x@c.example" };
+static const char *const senders[] = { "bob@acme.example", "", "a-b+c.d@acme.example",
+	"b\xc3\xbc\xff@acme.example", "\"x y%{d}\\\"@acme.example", "@acme.example", "acme.example",
+	"x@c.example" };
 static struct dns *dns;
 static struct spf *spf;
 
@@ -120,8 +122,10 @@ mend(const struct spf_question *q, const char *include, struct arena *a)
 	while ((rc = spf_record_next(&reader, &t, &e)) == 1)
 		;
 	must(rc == 0);
-	spf_check_instead(spf, &(struct spf_question){ .client = q->client, .sender = "postmaster@acme.example",
-	    .helo = q->helo }, r.record, clock_deadline(60000), a, &v);
+	spf_check_instead(spf,
+	    &(struct spf_question){
+		.client = q->client, .sender = "postmaster@acme.example", .helo = q->helo },
+	    r.record, clock_deadline(60000), a, &v);
 	must(!r.proven || v.result == SPF_IS_PASS);
 }
 
