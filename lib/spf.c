@@ -201,15 +201,15 @@ address_text(enum dns_type type)
 	return type == DNS_A ? "A" : "AAAA";
 }
 
-/* What no DNS name can be is not there, and asking would be pointless: empty, or with characters that only a
- * resolver's escapes could write. Labels too long are for lib/dns.c. */
+/* What no DNS name can be is not there, and asking would be pointless. Labels that are empty or too long are for
+ * lib/dns.c. */
 static bool
 name_askable(const char *name)
 {
 	const char *c;
 
 	for (c = name; *c != '\0'; c++)
-		if (*c < 0x20 || *c > 0x7e || *c == '\\')
+		if (*c < 0x20 || *c > 0x7e)
 			return false;
 	return *name != '\0';
 }
