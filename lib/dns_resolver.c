@@ -61,7 +61,8 @@ struct dns_resolver {
 	struct dns_question *oldest, *newest;	/* given to libunbound */
 	struct dns_question *asking;	/* while libunbound is being asked: it may answer on the spot */
 	unsigned failures;		/* since the forwarder was heard */
-	uint64_t failing;		/* when they began, or the context that had them */
+	bool suspicious;		/* the context has had one of them */
+	uint64_t failing;		/* when it had the first */
 };
 
 static void on_answer(void *cookie, int rcode, void *packet, int n, int sec, char *why, int ratelimited);
@@ -72,12 +73,19 @@ struct option {
 	const char *name, *value;
 };
 
-/* From facts: with a silent forwarder, the defaults keep a question for 17 seconds, these for about one. */
+/*
+ * A question is sent after 0, 400 and 1200 ms and given up after 2.8 s at most; with the defaults a silent forwarder holds it for 17.
+ * The first wait is not shorter, however fast the forwarder was before: it may have to walk from the root, and
+ * libunbound does not hear an answer to a query that it has repeated. The largest wait is above the last of those, or
+ * names whose own servers are silent would make the forwarder look dead for all others.
+ */
 static const struct option options[] = {
 	{ "outbound-msg-retry:", "2" },
-	{ "unknown-server-time-limit:", "100" },
-	{ "infra-cache-max-rtt:", "500" },
-	{ "infra-host-ttl:", "60" },
+	{ "unknown-server-time-limit:", "400" },
+	{ "infra-cache-min-rtt:", "400" },
+	{ "infra-cache-max-rtt:", "3000" },
+	{ "infra-host-ttl:", "10" },
+	{ "infra-keep-probing:", "yes" },
 	{ "outgoing-range:", "256" },
 	{ "do-not-query-localhost:", "no" },
 	{ "unblock-lan-zones:", "yes" },
@@ -178,8 +186,10 @@ static void
 listen_to(struct dns_resolver *r, enum dns_answer answer, bool at_once)
 {
 	if (answer == DNS_FAILED) {
-		if (r->failures++ == 0)
+		r->failures++;
+		if (!r->suspicious)
 			r->failing = clock_mono_us();
+		r->suspicious = true;
 		return;
 	}
 	if (at_once)
@@ -187,6 +197,7 @@ listen_to(struct dns_resolver *r, enum dns_answer answer, bool at_once)
 	if (r->failures >= OUTAGE)
 		r->recovered(r->cookie);
 	r->failures = 0;
+	r->suspicious = false;
 }
 
 static void
@@ -257,7 +268,7 @@ start_over(struct dns_resolver *r)
 		return;
 	ub_ctx_delete(r->ctx);
 	r->ctx = ctx;
-	r->failing = clock_mono_us();
+	r->suspicious = false;
 	q = r->oldest;
 	r->oldest = r->newest = NULL;
 	for (; q != NULL; q = after) {
@@ -309,7 +320,7 @@ on_wake(evutil_socket_t fd, short what, void *cookie)
 		return;
 	}
 	now = clock_mono_us();
-	if (r->failures > 0 && now - r->failing >= DEAF_US)
+	if (r->suspicious && now - r->failing >= DEAF_US)
 		start_over(r);
 	for (; q != NULL; q = next) {
 		next = q->queue;

@@ -3,23 +3,25 @@
 /*
  * spf - SPF as the recipient will compute it: the only file that knows libspf2.
  *
- * libspf2 judges: it goes through the mechanisms, includes and redirects and compares addresses. It is never shown what
- * stands in the DNS. For each record that it asks for, the strict front (spf_record.c) reads the real one, and a new
- * one is written here in which each term has a name of ours:
+ * libspf2 judges: it goes through the mechanisms, includes and redirects and compares addresses. It is never
+ * shown what stands in the DNS. For each record that it asks for, the strict front (spf_record.c) reads the
+ * real one, and a new one is written here in which each term has a name of ours:
  *
  *     v=spf1 ip4:198.51.100.0/24 a:%{d} include:_spf.host.example exp=why.example ~all
  *     v=spf1 a:t1.gp include:t2.gp ~exists:t3.gp
  *
  * When libspf2 looks up t1.gp, it is known which term is being judged: it is counted, its macros are
- * expanded, the DNS is asked for the real name, and its addresses are what libspf2 gets. Networks are compared here
- * (one that holds the client becomes an exists: that is found), and so is ptr. What follows from this:
- * - nothing that a customer wrote reaches libspf2's parser and expander (CVE-2023-42118, lost first characters, /0);
+ * expanded, the DNS is asked for the real name, and its addresses are what libspf2 gets. Networks are
+ * compared here (one that holds the client becomes an exists: that is found), and so is ptr. What follows
+ * from this:
+ * - nothing that a customer wrote reaches libspf2's parser and expander (CVE-2023-42118, lost first
+ *   characters, /0);
  * - limits hold for the whole evaluation: libspf2 counts anew in every include, and void look-ups not at all;
- * - records stay far below the 511 bytes beyond which libspf2 drops mechanisms without a word: of each record at
- *   most 11 terms that ask the DNS are of use, and nothing behind a term that always matches;
+ * - records stay far below the 511 bytes beyond which libspf2 drops mechanisms without a word: of each record
+ *   at most 11 terms that ask the DNS are of use, and nothing behind a term that always matches;
  * - the term that decided is known: the last one asked for.
- * An error ends it: it is noted here, every further look-up fails, and what libspf2 makes of that is overruled. libspf2 aborts
- * the process when a look-up returns NULL; ours never does while there is memory.
+ * An error ends it: it is noted here, every further look-up fails, and what libspf2 makes of that is
+ * overruled. libspf2 aborts the process when a look-up returns NULL; ours never does while there is memory.
  *
  * exp= is checked and never fetched. Type 99 is never asked (section 3.1).
  */
@@ -55,6 +57,9 @@
 #define TOKENS_MOST 144u
 #define RECORD_SIZE 512u
 #define NAME_SIZE 32u		/* of a name of ours */
+
+#define RECORD_SHOWN 4096u	/* bytes of a record that people are shown: more is not published */
+#define CHAIN_SHOWN 4u		/* records that are named on the way to a term */
 
 #define TTL_TEMPERROR 30u
 #define TTL_PERMERROR 300u
@@ -104,7 +109,8 @@ struct walk {
 const char *
 spf_result_text(enum spf_result r)
 {
-	static const char *const text[] = { "none", "pass", "fail", "softfail", "neutral", "temperror", "permerror" };
+	static const char *const text[] = { "none", "pass", "fail", "softfail", "neutral", "temperror",
+		"permerror" };
 
 	return (size_t)r < sizeof(text) / sizeof(text[0]) ? text[r] : "?";
 }
@@ -113,16 +119,18 @@ const char *
 spf_shown(struct arena *a, const void *data, size_t n)
 {
 	const size_t size = 4 * n + 8;
-	char *copy = arena_strndup(a, data, n), *shown = arena_alloc(a, size);
-	struct str s = { shown, 0, size, false };
-	size_t i;
+	const char *text = data, *copy, *end = text + n;
+	struct str s = { arena_alloc(a, size), 0, size, false };
 
-	for (i = 0; i < n; i++)
-		if (copy[i] == '\0')
-			copy[i] = '\x01';
-	*shown = '\0';
-	str_cat_safe(&s, copy);
-	return shown;
+	*s.data = '\0';
+	while (text < end) {
+		copy = arena_strndup(a, text, (size_t)(end - text));	/* ends at a NUL */
+		str_cat_safe(&s, copy);
+		text += strlen(copy);
+		for (; text < end && *text == '\0'; text++)
+			str_cat(&s, "\\x00");
+	}
+	return s.data;
 }
 
 /* ---- the end of a walk ---- */
@@ -134,14 +142,20 @@ term_shown(struct arena *a, const struct token *t)
 	char space[1024];
 	struct str s = STR_IN(space);
 	const struct token *through;
+	unsigned shown = 0;
 
 	str_catn(&s, t->term.text, t->term.size < 256 ? t->term.size : 256);
 	for (through = t->in->through; through != NULL; through = through->in->through) {
-		str_cat(&s, through == t->in->through ? " (" : " of ");
+		str_cat(&s, shown == 0 ? " (" : " of ");
+		if (++shown > CHAIN_SHOWN) {
+			str_cat(&s, "...");
+			break;
+		}
 		if (through->term.qualifier != '+')
 			str_catn(&s, &through->term.qualifier, 1);
 		str_cat(&s, through->term.kind == SPF_REDIRECT ? "redirect " : "include ");
-		str_catn(&s, through->term.domain, through->term.domain_size < 256 ? through->term.domain_size : 256);
+		str_catn(&s, through->term.domain,
+		    through->term.domain_size < 256 ? through->term.domain_size : 256);
 	}
 	if (t->in->through != NULL)
 		str_cat(&s, ")");
@@ -170,30 +184,32 @@ walk_limit(struct walk *w, const struct token *t, const char *limit)
 static void
 walk_failed(struct walk *w, const char *name, const char *type, const struct dns_records *r)
 {
-	const char *shown = spf_shown(w->a, name, strlen(name));
+	const char *shown = spf_shown(w->a, name, strlen(name)), *why = r->why;
 
-	walk_over(w, SPF_IS_TEMPERROR, r->answer == DNS_LATE ? "the DNS did not answer in time" : "the DNS failed",
-	    arena_printf(w->a, "%s %s: %s", shown, type, *r->why != '\0' ? r->why : r->answer == DNS_LATE ?
-	    "no answer in time" : "it failed"));
+	if (*why == '\0')
+		why = r->answer == DNS_LATE ? "no answer in time" : "it failed";
+	walk_over(w, SPF_IS_TEMPERROR,
+	    r->answer == DNS_LATE ? "the DNS did not answer in time" : "the DNS failed",
+	    arena_printf(w->a, "%s %s: %s", shown, type, why));
 }
 
 /* ---- asking ---- */
 
 static const char *
-type_text(enum dns_type type)
+address_text(enum dns_type type)
 {
-	return type == DNS_A ? "A" : type == DNS_AAAA ? "AAAA" : type == DNS_MX ? "MX" : type == DNS_PTR ? "PTR" : "TXT";
+	return type == DNS_A ? "A" : "AAAA";
 }
 
-/* What no DNS name can be is not there, and asking would be pointless: empty, or with characters that only a resolver's
- * escapes could write. Labels too long are for lib/dns.c. */
+/* What no DNS name can be is not there, and asking would be pointless. Labels that are empty or too long are for
+ * lib/dns.c. */
 static bool
 name_askable(const char *name)
 {
 	const char *c;
 
 	for (c = name; *c != '\0'; c++)
-		if (*c < 0x20 || *c > 0x7e || *c == '\\')
+		if (*c < 0x20 || *c > 0x7e)
 			return false;
 	return *name != '\0';
 }
@@ -203,7 +219,8 @@ static void
 walk_ask(struct walk *w, const char *name, enum dns_type type, struct dns_records *to)
 {
 	if (++w->to->lookups > LOOKUPS_MOST) {
-		*to = (struct dns_records){ .answer = DNS_FAILED, .ttl = TTL_TEMPERROR, .why = "too many look-ups" };
+		*to = (struct dns_records){ .answer = DNS_FAILED, .ttl = TTL_TEMPERROR,
+			.why = "too many look-ups" };
 		return;
 	}
 	dns_ask(w->dns, name, type, w->deadline, w->a, to);
@@ -235,8 +252,8 @@ reverse_name(struct arena *a, const struct net_addr *addr)
 	size_t i;
 
 	if (addr->bits == 32)
-		return arena_printf(a, "%u.%u.%u.%u.in-addr.arpa", addr->byte[3], addr->byte[2], addr->byte[1],
-		    addr->byte[0]);
+		return arena_printf(a, "%u.%u.%u.%u.in-addr.arpa", addr->byte[3], addr->byte[2],
+		    addr->byte[1], addr->byte[0]);
 	for (i = 0; i < 16; i++) {
 		name[4 * i] = hex[addr->byte[15 - i] & 15];
 		name[4 * i + 2] = hex[addr->byte[15 - i] >> 4];
@@ -252,14 +269,15 @@ has_client(const struct walk *w, const struct dns_records *r)
 	size_t i;
 
 	for (i = 0; i < r->n; i++)
-		if (r->at[i].size == w->client.bits / 8u && memcmp(r->at[i].data, w->client.byte, r->at[i].size) == 0)
+		if (r->at[i].size == w->client.bits / 8u &&
+		    memcmp(r->at[i].data, w->client.byte, r->at[i].size) == 0)
 			return true;
 	return false;
 }
 
-/* Fills w->name. Of more than ten names only ten count (4.6.4): the first in the alphabet, so that a resolver that turns
- * records round changes nothing. A failure means fewer names, never an error (5.5). Returns whether there was a PTR
- * record. */
+/* Fills w->name. Of more than ten names only ten count (4.6.4): the first in the alphabet, so that a resolver
+ * that turns records round changes nothing. A failure means fewer names, never an error (5.5). Returns
+ * whether there was a PTR record. */
 static bool
 walk_names(struct walk *w)
 {
@@ -333,8 +351,8 @@ walk_void(struct walk *w, const struct token *t)
 		walk_limit(w, t, "more than 2 look-ups find nothing");
 }
 
-/* The name that a term speaks of; NULL when it is one that the DNS cannot have: the term does not match then. A local part
- * beyond ASCII is such a case (RFC 8616, section 4). */
+/* The name that a term speaks of; NULL when it is one that the DNS cannot have: the term does not match then.
+ * A local part beyond ASCII is such a case (RFC 8616, section 4). */
 static const char *
 token_name(struct walk *w, const struct token *t)
 {
@@ -344,7 +362,8 @@ token_name(struct walk *w, const struct token *t)
 	w->values.domain = t->in->domain;
 	if (t->term.domain == NULL)
 		return t->in->domain;
-	name = spf_macro_expand(t->term.domain, t->term.domain_size, &w->values, w->a, &w->to->personal, &foreign);
+	name = spf_macro_expand(t->term.domain, t->term.domain_size, &w->values, w->a, &w->to->personal,
+	    &foreign);
 	return foreign || !name_askable(name) ? NULL : name;
 }
 
@@ -429,7 +448,8 @@ always_matches(const struct walk *w, const struct spf_term *t)
 	    net_in(&w->client, &t->net, t->kind == SPF_IP4 ? t->length4 : t->length6);
 }
 
-/* Reads the whole record, for any error in it counts (4.6), and writes what matters of it. NULL when the walk is over. */
+/* Reads the whole record, for any error in it counts (4.6), and writes what matters of it. NULL when the walk
+ * is over. */
 static const char *
 walk_rewrite(struct walk *w, const char *text, size_t n, const struct frame *in)
 {
@@ -477,13 +497,14 @@ pick_record(const struct dns_records *r, const struct dns_record **one)
 	return found > 1 ? -1 : (int)found;
 }
 
-/* Fetches the record of a domain and rewrites it. NULL when the walk is over: also where there is none, which only the
- * root makes a result of its own. */
+/* Fetches the record of a domain and rewrites it. NULL when the walk is over: also where there is none, which
+ * only the root makes a result of its own. */
 static const char *
 walk_fetch(struct walk *w, const struct frame *in, const char *instead)
 {
 	const char *shown = spf_shown(w->a, in->domain, strlen(in->domain));
-	const struct dns_record given = { .data = (const uint8_t *)instead, .size = instead == NULL ? 0 : strlen(instead) };
+	const struct dns_record given = { .data = (const uint8_t *)instead,
+		.size = instead == NULL ? 0 : strlen(instead) };
 	const struct dns_record *one = &given;
 	struct dns_records r = { .answer = DNS_FOUND };
 	int found = 1;
@@ -496,16 +517,18 @@ walk_fetch(struct walk *w, const struct frame *in, const char *instead)
 		walk_failed(w, in->domain, "TXT", &r);
 	else if (found == -1)
 		walk_over(w, SPF_IS_PERMERROR, "several SPF records",
-		    arena_printf(w->a, "%s has several SPF records; it must have one (RFC 7208, 4.5)", shown));
+		    arena_printf(w->a, "%s has several SPF records, not one (RFC 7208, 4.5)", shown));
 	else if (found == 0 && in->through == NULL)
 		walk_over(w, SPF_IS_NONE, "no SPF record", "");
 	else if (found == 0)
-		walk_over(w, SPF_IS_PERMERROR, term_shown(w->a, in->through), arena_printf(w->a, "%s has no SPF record%s",
-		    shown, r.answer == DNS_NO_NAME ? ": there is no such name" : ""));
+		walk_over(w, SPF_IS_PERMERROR, term_shown(w->a, in->through),
+		    arena_printf(w->a, "%s has no SPF record%s", shown,
+			r.answer == DNS_NO_NAME ? ": there is no such name" : ""));
 	if (w->over)
 		return NULL;
 	if (in->through == NULL)
-		w->to->record = spf_shown(w->a, one->data, one->size);
+		w->to->record = spf_shown(w->a, one->data,
+		    one->size < RECORD_SHOWN ? one->size : RECORD_SHOWN);
 	return walk_rewrite(w, (const char *)one->data, one->size, in);
 }
 
@@ -547,9 +570,11 @@ layer_record(SPF_server_t *server, SPF_request_t *request, SPF_response_t *respo
 static SPF_dns_rr_t *
 answer_new(struct walk *w, const char *name, ns_type type, size_t n)
 {
-	SPF_dns_rr_t *rr = SPF_dns_rr_new_init(&w->layer, name, type, 0, w->over ? TRY_AGAIN : n > 0 ? NETDB_SUCCESS : NO_DATA);
+	const SPF_dns_stat_t status = n > 0 ? NETDB_SUCCESS : NO_DATA;
+	SPF_dns_rr_t *rr = SPF_dns_rr_new_init(&w->layer, name, type, 0, w->over ? TRY_AGAIN : status);
 
-	if (rr == NULL || (n > 0 && SPF_dns_rr_buf_realloc(rr, (int)n - 1, sizeof(SPF_dns_rr_data_t)) != SPF_E_SUCCESS))
+	if (rr == NULL ||
+	    (n > 0 && SPF_dns_rr_buf_realloc(rr, (int)n - 1, sizeof(SPF_dns_rr_data_t)) != SPF_E_SUCCESS))
 		abort();
 	return rr;
 }
@@ -562,8 +587,9 @@ answer_add(SPF_dns_rr_t *rr, const void *data, size_t n)
 	memcpy(rr->rr[rr->num_rr++], data, n);
 }
 
-/* libspf2 lets 127.0.0.0/8 and ::1 pass unasked, which RFC 7208 does not. Such a client, and each address that it is
- * compared with, is given to it with its first bit turned round: all prefixes compare as before. */
+/* libspf2 lets 127.0.0.0/8 and ::1 pass unasked, which RFC 7208 does not. Such a client, and each address
+ * that it is compared with, is given to it with its first bit turned round: all prefixes compare as
+ * before. */
 static uint8_t
 walk_flip(const struct net_addr *client)
 {
@@ -585,8 +611,8 @@ answer_client(struct walk *w, const char *name, ns_type type)
 	return rr;
 }
 
-/* The addresses of a name for "a" and "mx". A prefix of length 0 matches if there is any (libspf2 knows no /0): then the
- * client's own address stands for them. */
+/* The addresses of a name for "a" and "mx". A prefix of length 0 matches if there is any (libspf2 knows no
+ * /0): then the client's own address stands for them. */
 static SPF_dns_rr_t *
 answer_addresses(struct walk *w, const struct token *t, const char *real, const char *name, ns_type type,
     const struct dns_records *r)
@@ -597,7 +623,7 @@ answer_addresses(struct walk *w, const struct token *t, const char *real, const 
 	size_t i;
 
 	if (r->answer == DNS_FAILED || r->answer == DNS_LATE)
-		walk_failed(w, real, type_text(address_type(w)), r);
+		walk_failed(w, real, address_text(address_type(w)), r);
 	if (w->over || r->answer != DNS_FOUND)
 		return answer_new(w, name, type, 0);
 	if (r->n > 0 && (w->client.bits == 32 ? t->term.length4 : t->term.length6) == 0)
@@ -651,8 +677,8 @@ answer_a(struct walk *w, struct token *t, const char *name, ns_type type)
 	return answer_addresses(w, t, real, name, type, &r);
 }
 
-/* The hosts of an mx under names of ours. More than ten are an error whichever would match (4.6.4), and the root as a
- * host is none (RFC 7505). */
+/* The hosts of an mx under names of ours. More than ten are an error whichever would match (4.6.4), and the
+ * root as a host is none (RFC 7505). */
 static SPF_dns_rr_t *
 answer_mx(struct walk *w, struct token *t, const char *name)
 {
@@ -713,8 +739,10 @@ layer_lookup(SPF_dns_server_t *layer, const char *name, ns_type type, int unused
 static void
 walk_result(struct walk *w, SPF_response_t *response)
 {
-	static const enum spf_result of[] = { [SPF_RESULT_NEUTRAL] = SPF_IS_NEUTRAL, [SPF_RESULT_PASS] = SPF_IS_PASS,
-		[SPF_RESULT_FAIL] = SPF_IS_FAIL, [SPF_RESULT_SOFTFAIL] = SPF_IS_SOFTFAIL };
+	static const enum spf_result of[] = {
+		[SPF_RESULT_NEUTRAL] = SPF_IS_NEUTRAL, [SPF_RESULT_PASS] = SPF_IS_PASS,
+		[SPF_RESULT_FAIL] = SPF_IS_FAIL, [SPF_RESULT_SOFTFAIL] = SPF_IS_SOFTFAIL,
+	};
 	const SPF_result_t r = SPF_response_result(response);
 
 	if (r < SPF_RESULT_NEUTRAL || r > SPF_RESULT_SOFTFAIL) {
@@ -730,7 +758,8 @@ walk_result(struct walk *w, SPF_response_t *response)
 static void
 walk_run(struct spf *s, struct walk *w)
 {
-	SPF_server_t server = *s->server;	/* a copy with a layer of its own: evaluations share nothing that changes */
+	/* A copy with a layer of its own: evaluations share nothing that changes. */
+	SPF_server_t server = *s->server;
 	SPF_response_t *response = NULL;
 	struct net_addr c = w->client;
 	SPF_request_t *request;
@@ -784,7 +813,8 @@ spf_domain(struct arena *a, const char *text)
 		}
 	}
 	/* Address literals in brackets, and addresses without them. */
-	if (dots == 0 || strpbrk(text, "[]:\\@") != NULL || strspn(label, "0123456789") >= (size_t)(text + n - label))
+	if (dots == 0 || strpbrk(text, "[]:\\@") != NULL ||
+	    strspn(label, "0123456789") >= (size_t)(text + n - label))
 		return NULL;
 	return str_lower(arena_strndup(a, text, n));
 }
@@ -826,14 +856,16 @@ spf_check_instead(struct spf *s, const struct spf_question *q, const char *inste
 	struct walk *w = arena_zalloc(a, sizeof(*w));
 	struct frame in;
 
-	*to = (struct spf_verdict){ .result = SPF_IS_NONE, .decided = "no domain", .why = "", .ttl = UINT32_MAX };
+	*to = (struct spf_verdict){ .result = SPF_IS_NONE, .decided = "no domain", .why = "",
+		.ttl = UINT32_MAX };
 	w->dns = s->dns;
 	w->a = a;
 	w->deadline = deadline;
 	w->client = q->client;
 	w->flip = walk_flip(&w->client);
 	w->to = to;
-	w->layer = (SPF_dns_server_t){ .lookup = layer_lookup, .get_spf = layer_record, .name = "gatepost", .hook = w };
+	w->layer = (SPF_dns_server_t){ .lookup = layer_lookup, .get_spf = layer_record, .name = "gatepost",
+		.hook = w };
 	if (q->client.bits == 0) {
 		walk_over(w, SPF_IS_PERMERROR, "no client address", "there is no address to ask for");
 	} else if (walk_sender(w, q)) {
@@ -847,7 +879,8 @@ spf_check_instead(struct spf *s, const struct spf_question *q, const char *inste
 }
 
 void
-spf_check(struct spf *s, const struct spf_question *q, uint64_t deadline, struct arena *a, struct spf_verdict *to)
+spf_check(struct spf *s, const struct spf_question *q, uint64_t deadline, struct arena *a,
+    struct spf_verdict *to)
 {
 	spf_check_instead(s, q, NULL, deadline, a, to);
 }
@@ -863,7 +896,8 @@ spf_ask(struct spf *s, const char *domain, uint64_t deadline, struct arena *a, s
 struct spf *
 spf_open(struct dns *d, struct err *e)
 {
-	static SPF_dns_server_t none = { .lookup = layer_lookup, .get_spf = layer_record, .name = "gatepost" };
+	static SPF_dns_server_t none = { .lookup = layer_lookup, .get_spf = layer_record,
+		.name = "gatepost" };
 	struct spf *s = calloc(1, sizeof(*s));
 	SPF_response_t *response = NULL;
 

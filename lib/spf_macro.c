@@ -3,13 +3,13 @@
 /*
  * spf_macro - checks and expands the macros of RFC 7208 section 7.
  *
- * libspf2 has an expander too, but Debian's overruns its memory on a record made for that (CVE-2023-42118) and
- * loses the first character where a transformer keeps as many labels as there are. So macros are
- * expanded here, and libspf2 never sees one.
+ * libspf2 has an expander too, but Debian's overruns its memory on a record made for that (CVE-2023-42118)
+ * and loses the first character where a transformer keeps as many labels as there are. So macros are expanded
+ * here, and libspf2 never sees one.
  *
- * Of a long result only the end counts (section 7.3: labels are dropped at the left until 253 characters remain), so
- * only the end is kept: space is constant whatever a record asks for. What exp= would say is not expanded: nobody here
- * reads explanations.
+ * Of a long result only the end counts (section 7.3: labels are dropped at the left until 253 characters
+ * remain), so only the end is kept: space is constant whatever a record asks for. What exp= would say is not
+ * expanded: nobody here reads explanations.
  */
 #include "lib/spf_macro.h"
 
@@ -53,8 +53,8 @@ struct macro {
 	size_t n_delimiters;	/* 0: a dot */
 };
 
-/* Reads "%{...}", "%%", "%_" or "%-" at text. Returns its bytes; 0 with *why when it is none. letter is '\0' of the short
- * ones. */
+/* Reads "%{...}", "%%", "%_" or "%-" at text. Returns its bytes; 0 with *why when it is none. letter is '\0'
+ * of the short ones. */
 static size_t
 read_macro(const char *text, size_t n, struct macro *m, const char **why)
 {
@@ -126,7 +126,7 @@ end_wrong(const char *text, size_t n)
 	if (from == 0)
 		return "the domain must end in a dot and a top-level name, or in a macro";
 	if (!is_toplabel(text + from, n - from))
-		return "the domain's last label is no top-level name (an address belongs behind ip4: or ip6:)";
+		return "its domain ends in no top-level name (an address belongs behind ip4: or ip6:)";
 	return NULL;
 }
 
@@ -212,7 +212,7 @@ address_text(const struct net_addr *a, char to[64])
 	to[63] = '\0';
 }
 
-/* The value of a letter; joined is room for those that are put together. c, r and t stand in no domain-spec. */
+/* The value of a letter; joined is room for what is put together. c, r and t stand in no domain-spec. */
 static const char *
 value_of(char letter, const struct spf_macro_values *v, char *joined, size_t size)
 {
@@ -290,8 +290,8 @@ is_ascii(const char *text)
 }
 
 const char *
-spf_macro_expand(const char *text, size_t n, const struct spf_macro_values *v, struct arena *a, bool *personal,
-    bool *foreign)
+spf_macro_expand(const char *text, size_t n, const struct spf_macro_values *v, struct arena *a,
+    bool *personal, bool *foreign)
 {
 	char joined[SPF_MACRO_VALUE_MAX + 1];
 	const char *why;

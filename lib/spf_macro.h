@@ -23,10 +23,10 @@ struct spf_macro_values {
 	void *cookie;
 };
 
-/* Whether text is a macro-string, or with domain a domain-spec. NULL when it is, else what is wrong with it. */
+/* Whether text is a macro-string, or with domain a domain-spec. NULL when it is, else what is wrong. */
 const char *spf_macro_wrong(const char *text, size_t n, bool domain);
-/* Expands a right domain-spec to a name: no dot at the end, at most 253 characters (labels at the left are dropped).
- * *personal is set when the local part is in it; *foreign when that local part is not ASCII. */
+/* Expands a right domain-spec to a name: no dot at the end, at most 253 characters (labels at the left are
+ * dropped). *personal is set when the local part is in it; *foreign when that local part is not ASCII. */
 const char *spf_macro_expand(const char *text, size_t n, const struct spf_macro_values *v, struct arena *a,
     bool *personal, bool *foreign);
 

@@ -84,24 +84,25 @@ spf_record_start(struct spf_reader *r, const char *text, size_t n)
 static int
 wrong(struct err *e, const struct spf_term *t, const char *why)
 {
-	char term[SHOWN_MAX + 1], shown[4 * SHOWN_MAX + 8];
+	char shown[4 * SHOWN_MAX + 8], one[2] = "";
 	const size_t n = t->size < SHOWN_MAX ? t->size : SHOWN_MAX;
 	struct str s = STR_IN(shown);
 	size_t i;
 
-	memcpy(term, t->text, n);
-	for (i = 0; i < n; i++)
-		if (term[i] == '\0')
-			term[i] = '\x01';	/* it is a control character that must be seen */
-	term[n] = '\0';
-	str_cat_safe(&s, term);
+	for (i = 0; i < n; i++) {
+		*one = t->text[i];
+		if (*one == '\0')
+			str_cat(&s, "\\x00");
+		else
+			str_cat_safe(&s, one);	/* no term that is right has UTF-8 in it */
+	}
 	if (n < t->size)
 		str_cat(&s, "...");
-	return err_set(e, ERR_INPUT, "the term \"%s\": %s", shown, why);
+	return err_set(e, ERR_INPUT, "the term \"%s\": %s", n == 0 ? "" : shown, why);
 }
 
-/* Takes "/digits" off the end of the n bytes: *length is its value; -1 when it is not written as one. Returns what
- * remains. An empty length is left to the caller, which finds the '/' where none may be. */
+/* Takes "/digits" off the end of the n bytes: *length is its value; -1 when it is not written as one. Returns
+ * what remains. An empty length is left to the caller, which finds the '/' where none may be. */
 static size_t
 take_length(const char *text, size_t n, int *length)
 {
@@ -137,7 +138,8 @@ take_lengths(const char *text, size_t n, struct spf_term *to, const char **why)
 		length4 = last;
 	}
 	if (length4 < 0 || length4 > 32 || length6 < 0 || length6 > 128) {
-		*why = length4 < 0 || length4 > 32 ? "the prefix length of IPv4 is 0 to 32, without leading zeros" :
+		*why = length4 < 0 || length4 > 32 ?
+		    "the prefix length of IPv4 is 0 to 32, without leading zeros" :
 		    "the prefix length of IPv6 is 0 to 128, without leading zeros";
 		return left;
 	}
@@ -253,7 +255,8 @@ spf_record_term(const char *text, size_t n, struct spf_term *to, struct err *e)
 		if (text[i] < 0x21 || text[i] > 0x7e)
 			return wrong(e, to, "only visible ASCII characters may stand in a record");
 	/* name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." ), then '=': a modifier. */
-	for (i = 0; i < n && (is_alpha(text[i]) || (i > 0 && (is_digit(text[i]) || memchr("-_.", text[i], 3) != NULL)));)
+	for (i = 0; i < n &&
+	     (is_alpha(text[i]) || (i > 0 && (is_digit(text[i]) || memchr("-_.", text[i], 3) != NULL)));)
 		i++;
 	why = i > 0 && i < n && text[i] == '=' ? read_modifier(text, i, to) : read_mechanism(text, n, to);
 	return why == NULL ? 1 : wrong(e, to, why);

@@ -33,7 +33,7 @@ struct spf_term {
 	size_t size;
 	const char *domain;	/* the domain-spec, macros and all; NULL when none was written */
 	size_t domain_size;
-	struct net_addr net;	/* of ip4 and ip6. An ip6 stays IPv6, also when it was written as a mapped IPv4 */
+	struct net_addr net;	/* of ip4 and ip6; an ip6 stays IPv6, also a mapped IPv4 */
 	unsigned length4, length6;	/* prefix lengths; 32 and 128 when none was written */
 };
 
@@ -46,8 +46,8 @@ struct spf_reader {
 bool spf_record_begins(const char *text, size_t n);
 /* Begins to read such a record. */
 void spf_record_start(struct spf_reader *r, const char *text, size_t n);
-/* The next term, also those behind "all". 1, 0 at the end, -1 with e when the record breaks the grammar: there is no
- * going on then. */
+/* The next term, also those behind "all". 1, 0 at the end, -1 with e when the record breaks the grammar:
+ * there is no going on then. */
 int spf_record_next(struct spf_reader *r, struct spf_term *to, struct err *e);
 /* One term alone: 1, or -1 with e. */
 int spf_record_term(const char *text, size_t n, struct spf_term *to, struct err *e);

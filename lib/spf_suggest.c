@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * spf_suggest - the SPF record that would mend a domain: what it publishes, read word by word, with the smallest
- * change that lets every egress address pass.
+ * spf_suggest - the SPF record that would mend a domain: what it publishes, read word by word, with the
+ * smallest change that lets every egress address pass.
  *
- * A word that breaks the grammar is mended where it is clear what was meant ("ipv4:", "-all.", an address behind
- * "a:", a dash from a word processor), else taken out and named. Then places for our own term are tried, the most ordinary first, and
- * each candidate is evaluated for every egress address: what is proposed has been proven, or says that it has not.
- * A record that asks the DNS too often cannot be repaired without knowing whose mail it is for; there our
- * term goes to the front, where it decides before the limit is met, and people are told what each include costs.
+ * A word that breaks the grammar is mended where it is clear what was meant ("ipv4:", "-all.", an address
+ * behind "a:", a dash from a word processor), else taken out and named. Then places for our own term are
+ * tried, the most ordinary first, and each candidate is evaluated for every egress address: what is proposed
+ * has been proven, or says that it has not. A record that asks the DNS too often cannot be repaired without
+ * knowing whose mail it is for; there our term goes to the front, where it decides before the limit is met,
+ * and people are told what each include costs.
  *
- * It deliberately does not harden ("+all" stays, with a remark), resolve a name to addresses (they change), or drop an
- * include that is not there any more.
+ * It deliberately does not harden ("+all" stays, with a remark), resolve a name to addresses (they change),
+ * or drop an include that is not there any more.
  */
 #include "lib/spf.h"
 
@@ -44,6 +45,7 @@ struct draft {
 	const char *other[WORDS_MAX];	/* modifiers that mean nothing to us */
 	size_t n_other;
 	const char *all;		/* the strictest one, or NULL */
+	size_t words;
 	bool changed;		/* it is not the record that was read: mended, merged, or the first */
 	struct str notes;
 };
@@ -61,11 +63,23 @@ note(struct draft *d, const char *text)
 static const struct {
 	const char *wrong, *right;
 } beginnings[] = {
-	{ "ipv4:", "ip4:" }, { "ipv6:", "ip6:" }, { "ip4=", "ip4:" }, { "ip6=", "ip6:" }, { "include=", "include:" },
-	{ "a=", "a:" }, { "mx=", "mx:" }, { "ptr=", "ptr:" }, { "exists=", "exists:" }, { "redirect:", "redirect=" },
-	{ "exp:", "exp=" }, { "includes:", "include:" }, { "inlcude:", "include:" },
+	{ "ipv4:", "ip4:" },
+	{ "ipv6:", "ip6:" },
+	{ "ip4=", "ip4:" },
+	{ "ip6=", "ip6:" },
+	{ "include=", "include:" },
+	{ "a=", "a:" },
+	{ "mx=", "mx:" },
+	{ "ptr=", "ptr:" },
+	{ "exists=", "exists:" },
+	{ "redirect:", "redirect=" },
+	{ "exp:", "exp=" },
+	{ "includes:", "include:" },
+	{ "inlcude:", "include:" },
 	/* Dashes of word processors: U+2013, U+2014, U+2212. */
-	{ "\xe2\x80\x93", "-" }, { "\xe2\x80\x94", "-" }, { "\xe2\x88\x92", "-" },
+	{ "\xe2\x80\x93", "-" },
+	{ "\xe2\x80\x94", "-" },
+	{ "\xe2\x88\x92", "-" },
 };
 
 static bool
@@ -76,7 +90,8 @@ is_right(const char *word)
 	return spf_record_term(word, strlen(word), &t, NULL) == 1;
 }
 
-/* An address wherever it stands, alone or behind a name that wants another thing, is an ip4 or ip6. NULL when it is none. */
+/* An address wherever it stands, alone or behind a name that wants another thing, is an ip4 or ip6. NULL when
+ * it is none. */
 static const char *
 as_network(struct arena *a, const char *word)
 {
@@ -140,7 +155,8 @@ is_mistaken(const struct spf_term *t)
 	size_t i;
 
 	for (i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
-		if (t->kind == SPF_OTHER && strncasecmp(t->text, beginnings[i].wrong, strlen(beginnings[i].wrong)) == 0)
+		if (t->kind == SPF_OTHER &&
+		    strncasecmp(t->text, beginnings[i].wrong, strlen(beginnings[i].wrong)) == 0)
 			return true;
 	return false;
 }
@@ -187,23 +203,30 @@ add_term(struct draft *d, const struct spf_term *t, const char *word)
 	}
 }
 
-/* Takes the word in, mended if need be; *ended: it stands behind this record's "all", where nothing is read. */
+/* Takes the word in, mended if need be; *ended: it stands behind the record's "all" and is never read. */
 static void
 take_word(struct draft *d, const char *word, bool *ended)
 {
 	struct spf_term t;
 	struct err e;
-	const char *right = word, *shown = spf_shown(d->a, word, strlen(word));
+	const char *right, *shown = spf_shown(d->a, word, strlen(word));
+	bool bad;
 
-	if (spf_record_begins(word, strlen(word)))
-		return;	/* two records pasted together */
-	if (spf_record_term(word, strlen(word), &t, &e) == -1 || is_mistaken(&t)) {
-		right = mended(d->a, word);
+	if (spf_record_begins(word, strlen(word))) {
+		/* Two records pasted together: for recipients an unknown modifier, and what follows is meant
+		 * to be read. */
 		d->changed = true;
-		if (right == NULL) {
-			note(d, arena_printf(d->a, "Taken out, for no recipient can read it: %s.", e.text));
-			return;
-		}
+		*ended = false;
+		return;
+	}
+	bad = spf_record_term(word, strlen(word), &t, &e) == -1;
+	right = bad || is_mistaken(&t) ? mended(d->a, word) : NULL;
+	d->changed = d->changed || bad || right != NULL;
+	if (bad && right == NULL) {
+		note(d, arena_printf(d->a, "Taken out, for no recipient can read it: %s.", e.text));
+		return;
+	}
+	if (right != NULL) {
 		(void)spf_record_term(right, strlen(right), &t, NULL);
 		/* Nobody meant the whole world by a slip. What stands behind it was meant to be read. */
 		if (t.kind == SPF_ALL && t.qualifier == '+')
@@ -217,23 +240,25 @@ take_word(struct draft *d, const char *word, bool *ended)
 		return;
 	}
 	*ended = *ended || t.kind == SPF_ALL;
-	add_term(d, &t, right);
+	add_term(d, &t, word);
 }
 
 static void
 take_record(struct draft *d, const char *text, size_t n)
 {
-	char *copy = arena_strndup(d->a, text, n), *at, *word, *next;
+	char *copy = arena_alloc(d->a, n + 1), *at, *word, *next;
 	bool ended = false;
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (copy[i] == '\0' || copy[i] == '\t' || copy[i] == '\r' || copy[i] == '\n')
-			copy[i] = ' ';
+		copy[i] = memchr("\0\t\r\n", text[i], 4) != NULL ? ' ' : text[i];
+	copy[n] = '\0';
 	at = copy + strlen("v=spf1");
 	while ((word = strsep(&at, " ")) != NULL) {
 		if (*word == '\0')
 			continue;
+		if (++d->words > WORDS_MAX)
+			return;
 		/* "include: _spf.host.example" */
 		if (at != NULL && (next = at + strspn(at, " ")) != at + strlen(at) &&
 		    memchr(":=", word[strlen(word) - 1], 2) != NULL && !is_right(word)) {
@@ -312,13 +337,14 @@ zone_text(struct arena *a, const char *record)
 static void
 try_one(const struct draft *d, const char *record, const struct net_addr *client, struct spf_verdict *v)
 {
-	const struct spf_question q = { .client = *client, .sender = arena_printf(d->a, "postmaster@%s", d->domain),
-		.helo = d->helo };
+	const struct spf_question q = { .client = *client, .helo = d->helo,
+		.sender = arena_printf(d->a, "postmaster@%s", d->domain) };
 
 	spf_check_instead(d->s, &q, record, d->deadline, d->a, v);
 }
 
-/* How many egress addresses do not pass; fills failing with their terms, and *why with what happened to the first. */
+/* How many egress addresses do not pass; fills failing with their terms, and *why with what happened to the
+ * first. */
 static size_t
 try_all(const struct draft *d, const char *record, const char **failing, const char **why)
 {
@@ -347,7 +373,8 @@ include_works(struct draft *d, const char *include)
 
 	if (try_all(d, arena_printf(d->a, "v=spf1 %s -all", include), left, &why) == 0)
 		return true;
-	note(d, arena_printf(d->a, "%s does not let all of our addresses pass (%s): mend that record first.", include, why));
+	note(d, arena_printf(d->a, "%s does not let all of our addresses pass (%s): mend that record first.",
+	    include, why));
 	return false;
 }
 
@@ -375,7 +402,8 @@ choose(struct draft *d, const char *const *failing, size_t n_failing, struct spf
 	for (i = 0; i < 4; i++) {
 		if (i % 2 == 0 && !usable)
 			continue;
-		record = i % 2 == 0 ? compose(d, &include, 1, i >= 2) : compose(d, failing, n_failing, i >= 2);
+		record = i % 2 == 0 ? compose(d, &include, 1, i >= 2) :
+		    compose(d, failing, n_failing, i >= 2);
 		if (first == NULL)
 			first = record;
 		if (try_all(d, record, left, &why) > 0)
@@ -396,20 +424,24 @@ static void
 note_costs(struct draft *d)
 {
 	static const struct net_addr nobody = { .bits = 32 };
-	char space[1024];
+	char space[1024] = "";
 	struct str s = STR_IN(space);
+	const char *word;
 	struct spf_verdict v;
 	struct spf_term t;
 	size_t i;
 
-	for (i = 0; i < d->n; i++) {
-		if (spf_record_term(d->word[i], strlen(d->word[i]), &t, NULL) != 1 || !spf_record_counts(t.kind))
+	for (i = 0; i <= d->n; i++) {
+		word = i < d->n ? d->word[i] : d->redirect;
+		if (word == NULL || spf_record_term(word, strlen(word), &t, NULL) != 1 ||
+		    !spf_record_counts(t.kind))
 			continue;
-		try_one(d, arena_printf(d->a, "v=spf1 %s", d->word[i]), &nobody, &v);
-		str_catf(&s, "%s%s %u%s", s.len > 0 ? ", " : "", d->word[i], v.terms, v.terms > 10 ? " or more" : "");
+		try_one(d, arena_printf(d->a, "v=spf1 %s", word), &nobody, &v);
+		str_catf(&s, "%s%s %u%s", s.len > 0 ? ", " : "", word, v.terms,
+		    v.terms > 10 ? " or more" : "");
 	}
-	note(d, arena_printf(d->a, "Of the ten look-ups that are allowed these take: %s. Take out what is not used any more, "
-	    "or write networks as ip4 and ip6, which take none.", space));
+	note(d, arena_printf(d->a, "Of the ten look-ups that are allowed these take: %s. Take out what "
+	    "is not used any more, or write networks as ip4 and ip6, which take none.", space));
 }
 
 /* What stays wrong for all other senders of the domain. */
@@ -441,9 +473,11 @@ static void
 settle_redirect(struct draft *d, size_t records)
 {
 	if (records > 1)
-		add_unique(d->word, &d->n, arena_printf(d->a, "include:%s", d->redirect + strlen("redirect=")));
-	note(d, arena_printf(d->a, records > 1 ? "\"%s\" becomes an include, for beside \"all\" it would not be read." :
-	    "\"%s\" stands beside \"all\": it is never read.", d->redirect));
+		add_unique(d->word, &d->n,
+		    arena_printf(d->a, "include:%s", d->redirect + strlen("redirect=")));
+	note(d, arena_printf(d->a, "\"%s\" %s", d->redirect, records > 1 ?
+	    "becomes an include, for beside \"all\" it would not be read." :
+	    "stands beside \"all\": it is never read."));
 	d->redirect = NULL;
 }
 
@@ -471,7 +505,7 @@ load(struct draft *d, struct dns_records *r)
 		}
 	}
 	if (n > 1)
-		note(d, arena_printf(d->a, "%zu SPF records become one: recipients take several for an error.", n));
+		note(d, arena_printf(d->a, "%zu SPF records become one: several are an error.", n));
 	if (n == 0)
 		d->all = "~all";
 	if (n == 0)
@@ -491,6 +525,10 @@ suggest(struct draft *d, struct spf_repair *to)
 
 	if (!load(d, &r))
 		return;
+	if (d->words > WORDS_MAX) {
+		note(d, "The record has too many terms to be mended here.");
+		return;
+	}
 	record = compose(d, NULL, 0, false);
 	n = try_all(d, d->changed ? record : NULL, failing, &why);
 	to->proven = n == 0;
@@ -510,8 +548,8 @@ spf_suggest(struct spf *s, const char *domain, const char *helo, const struct ne
 	struct draft *d = arena_zalloc(a, sizeof(*d));
 
 	*to = (struct spf_repair){ .why = "" };
-	*d = (struct draft){ .s = s, .a = a, .domain = spf_domain(a, domain), .helo = helo, .include = include,
-		.egress = egress, .n_egress = n, .deadline = deadline,
+	*d = (struct draft){ .s = s, .a = a, .domain = spf_domain(a, domain), .helo = helo,
+		.include = include, .egress = egress, .n_egress = n, .deadline = deadline,
 		.notes = { arena_zalloc(a, NOTES_SIZE), 0, NOTES_SIZE, false } };
 	if (d->domain == NULL)
 		note(d, "This is no domain name.");

@@ -10,14 +10,14 @@ UNIT = \
 	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_check_mailer t/unit/test_conf \
 	t/unit/test_date t/unit/test_dmarc t/unit/test_dns_zone t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
 	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_signature \
-	t/unit/test_spf_suite \
+	t/unit/test_spf t/unit/test_spf_suite \
 	t/unit/test_store_contract t/unit/test_store_memory t/unit/test_store_threads t/unit/test_str \
 	t/unit/test_table t/unit/test_table_contract t/unit/test_verdict
 UNIT_THREADS = \
 	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
-	t/unit/test_signature t/unit/test_store_threads t/unit/test_table_contract
+	t/unit/test_signature t/unit/test_spf t/unit/test_store_threads t/unit/test_table_contract
 TOOLS = \
-	t/bench/bench_chain t/bench/bench_signature t/bench/bench_store t/bench/bench_table t/bench/floor \
+	t/bench/bench_chain t/bench/bench_signature t/bench/bench_spf t/bench/bench_store t/bench/bench_table t/bench/floor \
 	t/bench/loadgen t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
 
 if CMOCKA
@@ -43,6 +43,7 @@ bench: all $(TOOLS)
 	t/bench/bench_store
 	t/bench/bench_table
 	t/bench/bench_signature $(srcdir)/etc/signatures.conf
+	t/bench/bench_spf
 .PHONY: checks print-unit print-threads print-fuzz bench fuzzers
 
 t_unit_test_alert_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -96,6 +97,9 @@ t_unit_test_net_SOURCES = t/unit/test_net.c
 t_unit_test_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_signature_LDADD = $(TEST_LIBS)
 t_unit_test_signature_SOURCES = t/unit/test_signature.c
+t_unit_test_spf_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_spf_LDADD = $(TEST_LIBS)
+t_unit_test_spf_SOURCES = t/unit/test_spf.c t/unit/dns_zone.c t/unit/dns_zone.h
 t_unit_test_spf_suite_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_spf_suite_LDADD = $(TEST_LIBS)
 t_unit_test_spf_suite_SOURCES = t/unit/test_spf_suite.c t/unit/dns_zone.c t/unit/dns_zone.h
@@ -141,6 +145,9 @@ t_bench_bench_chain_SOURCES = t/bench/bench_chain.c
 t_bench_bench_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_signature_LDADD = $(TEST_LIBS)
 t_bench_bench_signature_SOURCES = t/bench/bench_signature.c
+t_bench_bench_spf_CPPFLAGS = $(TEST_CPPFLAGS)
+t_bench_bench_spf_LDADD = $(TEST_LIBS)
+t_bench_bench_spf_SOURCES = t/bench/bench_spf.c
 t_bench_bench_store_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_store_LDADD = $(TEST_LIBS)
 t_bench_bench_store_SOURCES = t/bench/bench_store.c
@@ -156,7 +163,7 @@ t_bench_loadgen_SOURCES = t/bench/loadgen.c t/milter/mta.c t/milter/mta.h
 
 FUZZERS = \
 	t/fuzz/fuzz_conf t/fuzz/fuzz_explain t/fuzz/fuzz_from t/fuzz/fuzz_header t/fuzz/fuzz_signature \
-	t/fuzz/fuzz_table
+	t/fuzz/fuzz_spf t/fuzz/fuzz_table
 EXTRA_PROGRAMS += $(FUZZERS)
 fuzzers: $(FUZZERS)
 t_fuzz_fuzz_conf_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -184,6 +191,11 @@ t_fuzz_fuzz_signature_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_signature_SOURCES = t/fuzz/fuzz_signature.c
 t_fuzz_fuzz_signature_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 t_fuzz_fuzz_signature_LDFLAGS = -fsanitize=fuzzer
+t_fuzz_fuzz_spf_CPPFLAGS = $(TEST_CPPFLAGS)
+t_fuzz_fuzz_spf_LDADD = $(TEST_LIBS)
+t_fuzz_fuzz_spf_SOURCES = t/fuzz/fuzz_spf.c t/unit/dns_zone.c t/unit/dns_zone.h
+t_fuzz_fuzz_spf_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+t_fuzz_fuzz_spf_LDFLAGS = -fsanitize=fuzzer
 t_fuzz_fuzz_table_CPPFLAGS = $(TEST_CPPFLAGS)
 t_fuzz_fuzz_table_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_table_SOURCES = t/fuzz/fuzz_table.c

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * test_spf_suite - the public RFC 7208 test suite (t/data/rfc7208-tests.txt, its own licence at its head), every
- * case, through the strict front and libspf2. Results must agree; explanations are not fetched here and not compared.
+ * test_spf_suite - the public RFC 7208 test suite (t/data/rfc7208-tests.txt, its own licence at its head),
+ * every case, through the strict front and libspf2. Results must agree; explanations are not fetched here and
+ * not compared.
  */
 #include "lib/spf.h"
 
@@ -77,8 +78,8 @@ judge(char **f)
 	(void)snprintf(got, sizeof(got), ",%s,", spf_result_text(v.result));
 	ok = strstr(want, got) != NULL;
 	if (!ok)
-		print_error("%s (%s): %s, wanted %s; %s; %s; %s\n", f[1], f[2], spf_result_text(v.result), f[6],
-		    v.record == NULL ? "-" : v.record, v.decided, v.why);
+		print_error("%s (%s): %s, wanted %s; %s; %s; %s\n", f[1], f[2], spf_result_text(v.result),
+		    f[6], v.record == NULL ? "-" : v.record, v.decided, v.why);
 	assert_non_null(v.domain);
 	assert_non_null(v.decided);
 	assert_true((v.result == SPF_IS_PERMERROR || v.result == SPF_IS_TEMPERROR) == (*v.why != '\0'));
