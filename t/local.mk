@@ -7,14 +7,14 @@
 TEST_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 TEST_LIBS = milter/libapi.a milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 UNIT = \
-	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_check_mailer t/unit/test_conf \
-	t/unit/test_date t/unit/test_dmarc t/unit/test_dns_zone t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
+	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_cache t/unit/test_check_mailer t/unit/test_conf \
+	t/unit/test_date t/unit/test_dkim t/unit/test_dmarc t/unit/test_dns_zone t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
 	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_signature \
 	t/unit/test_spf t/unit/test_spf_suite \
 	t/unit/test_store_contract t/unit/test_store_memory t/unit/test_store_threads t/unit/test_str \
 	t/unit/test_table t/unit/test_table_contract t/unit/test_verdict
 UNIT_THREADS = \
-	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
+	t/unit/test_alert t/unit/test_cache t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
 	t/unit/test_signature t/unit/test_spf t/unit/test_store_threads t/unit/test_table_contract
 TOOLS = \
 	t/bench/bench_chain t/bench/bench_signature t/bench/bench_spf t/bench/bench_store t/bench/bench_table t/bench/floor \
@@ -55,6 +55,9 @@ t_unit_test_api_SOURCES = t/unit/test_api.c
 t_unit_test_arena_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_arena_LDADD = $(TEST_LIBS)
 t_unit_test_arena_SOURCES = t/unit/test_arena.c
+t_unit_test_cache_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_cache_LDADD = $(TEST_LIBS)
+t_unit_test_cache_SOURCES = t/unit/test_cache.c t/unit/clock_fake.c t/unit/clock_fake.h
 t_unit_test_check_mailer_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_check_mailer_LDADD = $(TEST_LIBS)
 t_unit_test_check_mailer_SOURCES = t/unit/test_check_mailer.c
@@ -64,6 +67,9 @@ t_unit_test_conf_SOURCES = t/unit/test_conf.c
 t_unit_test_date_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_date_LDADD = $(TEST_LIBS)
 t_unit_test_date_SOURCES = t/unit/test_date.c
+t_unit_test_dkim_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_dkim_LDADD = $(TEST_LIBS)
+t_unit_test_dkim_SOURCES = t/unit/test_dkim.c t/unit/dns_zone.c t/unit/dns_zone.h
 t_unit_test_dmarc_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_dmarc_LDADD = $(TEST_LIBS)
 t_unit_test_dmarc_SOURCES = t/unit/test_dmarc.c t/unit/dns_zone.c t/unit/dns_zone.h
