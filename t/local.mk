@@ -17,7 +17,7 @@ UNIT_THREADS = \
 	t/unit/test_alert t/unit/test_cache t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
 	t/unit/test_signature t/unit/test_spf t/unit/test_store_threads t/unit/test_table_contract
 TOOLS = \
-	t/bench/bench_chain t/bench/bench_signature t/bench/bench_spf t/bench/bench_store t/bench/bench_table t/bench/floor \
+	t/bench/bench_chain t/bench/bench_preflight t/bench/bench_signature t/bench/bench_spf t/bench/bench_store t/bench/bench_table t/bench/floor \
 	t/bench/loadgen t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
 
 if CMOCKA
@@ -41,6 +41,7 @@ bench: all $(TOOLS)
 	t/bench/bench_chain $(srcdir)/etc/signatures.conf
 	t/bench/bench_chain $(srcdir)/etc/signatures.conf 1000000 1000000
 	t/bench/bench_store
+	t/bench/bench_preflight
 	t/bench/bench_table
 	t/bench/bench_signature $(srcdir)/etc/signatures.conf
 	t/bench/bench_spf
@@ -148,6 +149,9 @@ t_milter_activate_SOURCES = t/milter/activate.c
 t_bench_bench_chain_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_chain_LDADD = $(TEST_LIBS)
 t_bench_bench_chain_SOURCES = t/bench/bench_chain.c
+t_bench_bench_preflight_CPPFLAGS = $(TEST_CPPFLAGS)
+t_bench_bench_preflight_LDADD = $(TEST_LIBS)
+t_bench_bench_preflight_SOURCES = t/bench/bench_preflight.c
 t_bench_bench_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_signature_LDADD = $(TEST_LIBS)
 t_bench_bench_signature_SOURCES = t/bench/bench_signature.c
@@ -168,7 +172,7 @@ t_bench_loadgen_LDADD = -lm
 t_bench_loadgen_SOURCES = t/bench/loadgen.c t/milter/mta.c t/milter/mta.h
 
 FUZZERS = \
-	t/fuzz/fuzz_conf t/fuzz/fuzz_explain t/fuzz/fuzz_from t/fuzz/fuzz_header t/fuzz/fuzz_signature \
+	t/fuzz/fuzz_conf t/fuzz/fuzz_dmarc t/fuzz/fuzz_explain t/fuzz/fuzz_from t/fuzz/fuzz_header t/fuzz/fuzz_signature \
 	t/fuzz/fuzz_spf t/fuzz/fuzz_table
 EXTRA_PROGRAMS += $(FUZZERS)
 fuzzers: $(FUZZERS)
@@ -177,6 +181,11 @@ t_fuzz_fuzz_conf_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_conf_SOURCES = t/fuzz/fuzz_conf.c
 t_fuzz_fuzz_conf_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 t_fuzz_fuzz_conf_LDFLAGS = -fsanitize=fuzzer
+t_fuzz_fuzz_dmarc_CPPFLAGS = $(TEST_CPPFLAGS)
+t_fuzz_fuzz_dmarc_LDADD = $(TEST_LIBS)
+t_fuzz_fuzz_dmarc_SOURCES = t/fuzz/fuzz_dmarc.c
+t_fuzz_fuzz_dmarc_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+t_fuzz_fuzz_dmarc_LDFLAGS = -fsanitize=fuzzer
 t_fuzz_fuzz_explain_CPPFLAGS = $(TEST_CPPFLAGS)
 t_fuzz_fuzz_explain_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_explain_SOURCES = t/fuzz/fuzz_explain.c
