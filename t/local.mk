@@ -8,12 +8,12 @@ TEST_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(CMOCKA_CFLA
 TEST_LIBS = milter/libapi.a milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 UNIT = \
 	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_check_mailer t/unit/test_conf \
-	t/unit/test_date t/unit/test_dns_zone t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
+	t/unit/test_date t/unit/test_dns t/unit/test_dns_cache t/unit/test_dns_record t/unit/test_dns_zone t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
 	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_signature \
 	t/unit/test_store_contract t/unit/test_store_memory t/unit/test_store_threads t/unit/test_str \
 	t/unit/test_table t/unit/test_table_contract t/unit/test_verdict
 UNIT_THREADS = \
-	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
+	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_dns t/unit/test_log t/unit/test_mail \
 	t/unit/test_signature t/unit/test_store_threads t/unit/test_table_contract
 TOOLS = \
 	t/bench/bench_chain t/bench/bench_signature t/bench/bench_store t/bench/bench_table t/bench/floor \
@@ -62,6 +62,15 @@ t_unit_test_conf_SOURCES = t/unit/test_conf.c
 t_unit_test_date_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_date_LDADD = $(TEST_LIBS)
 t_unit_test_date_SOURCES = t/unit/test_date.c
+t_unit_test_dns_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_dns_LDADD = $(TEST_LIBS)
+t_unit_test_dns_SOURCES = t/unit/test_dns.c t/unit/dns_server.c t/unit/dns_server.h
+t_unit_test_dns_cache_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_dns_cache_LDADD = $(TEST_LIBS)
+t_unit_test_dns_cache_SOURCES = t/unit/test_dns_cache.c
+t_unit_test_dns_record_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_dns_record_LDADD = $(TEST_LIBS)
+t_unit_test_dns_record_SOURCES = t/unit/test_dns_record.c
 t_unit_test_dns_zone_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_dns_zone_LDADD = $(TEST_LIBS)
 t_unit_test_dns_zone_SOURCES = t/unit/test_dns_zone.c t/unit/clock_fake.c t/unit/clock_fake.h t/unit/dns_zone.c t/unit/dns_zone.h
