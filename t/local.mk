@@ -17,7 +17,7 @@ UNIT_THREADS = \
 	t/unit/test_signature t/unit/test_store_threads t/unit/test_table_contract
 TOOLS = \
 	t/bench/bench_chain t/bench/bench_signature t/bench/bench_store t/bench/bench_table t/bench/floor \
-	t/bench/loadgen t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
+	t/bench/loadgen t/dns/ask t/dns/outage t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
 
 if CMOCKA
 check_PROGRAMS += $(UNIT)
@@ -137,6 +137,12 @@ t_milter_hammer_SOURCES = t/milter/hammer.c t/milter/mta.c t/milter/mta.h
 t_milter_activate_CPPFLAGS = $(TEST_CPPFLAGS)
 t_milter_activate_LDADD = 
 t_milter_activate_SOURCES = t/milter/activate.c
+t_dns_ask_CPPFLAGS = $(TEST_CPPFLAGS)
+t_dns_ask_LDADD = $(TEST_LIBS)
+t_dns_ask_SOURCES = t/dns/ask.c
+t_dns_outage_CPPFLAGS = $(TEST_CPPFLAGS)
+t_dns_outage_LDADD = $(TEST_LIBS)
+t_dns_outage_SOURCES = t/dns/outage.c
 t_bench_bench_chain_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_chain_LDADD = $(TEST_LIBS)
 t_bench_bench_chain_SOURCES = t/bench/bench_chain.c
