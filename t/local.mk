@@ -7,18 +7,22 @@
 TEST_CPPFLAGS = $(AM_CPPFLAGS) $(DEPS_CFLAGS) $(MICROHTTPD_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 TEST_LIBS = milter/libapi.a milter/libchain.a lib/libgatepost.a $(DEPS_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 UNIT = \
-	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_cache t/unit/test_check_mailer t/unit/test_conf \
-	t/unit/test_date t/unit/test_dkim t/unit/test_dmarc t/unit/test_dns_zone t/unit/test_facts t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
+	t/unit/test_alert t/unit/test_api t/unit/test_arena t/unit/test_cache t/unit/test_check_mailer \
+	t/unit/test_conf t/unit/test_date t/unit/test_dkim t/unit/test_dmarc t/unit/test_dns \
+	t/unit/test_dns_cache t/unit/test_dns_record t/unit/test_dns_zone t/unit/test_facts \
+	t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
 	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_signature \
 	t/unit/test_spf t/unit/test_spf_suite \
 	t/unit/test_store_contract t/unit/test_store_memory t/unit/test_store_threads t/unit/test_str \
 	t/unit/test_table t/unit/test_table_contract t/unit/test_verdict
 UNIT_THREADS = \
-	t/unit/test_alert t/unit/test_cache t/unit/test_check_mailer t/unit/test_conf t/unit/test_log t/unit/test_mail \
-	t/unit/test_signature t/unit/test_spf t/unit/test_store_threads t/unit/test_table_contract
+	t/unit/test_alert t/unit/test_cache t/unit/test_check_mailer t/unit/test_conf t/unit/test_dns \
+	t/unit/test_log t/unit/test_mail t/unit/test_signature t/unit/test_spf t/unit/test_store_threads \
+	t/unit/test_table_contract
 TOOLS = \
-	t/bench/bench_chain t/bench/bench_preflight t/bench/bench_signature t/bench/bench_spf t/bench/bench_store t/bench/bench_table t/bench/floor \
-	t/bench/loadgen t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
+	t/bench/bench_chain t/bench/bench_preflight t/bench/bench_signature t/bench/bench_spf \
+	t/bench/bench_store t/bench/bench_table t/bench/floor t/bench/loadgen t/dns/ask t/dns/outage \
+	t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
 
 if CMOCKA
 check_PROGRAMS += $(UNIT)
@@ -74,6 +78,15 @@ t_unit_test_dkim_SOURCES = t/unit/test_dkim.c t/unit/dns_zone.c t/unit/dns_zone.
 t_unit_test_dmarc_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_dmarc_LDADD = $(TEST_LIBS)
 t_unit_test_dmarc_SOURCES = t/unit/test_dmarc.c t/unit/dns_zone.c t/unit/dns_zone.h
+t_unit_test_dns_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_dns_LDADD = $(TEST_LIBS)
+t_unit_test_dns_SOURCES = t/unit/test_dns.c t/unit/dns_server.c t/unit/dns_server.h
+t_unit_test_dns_cache_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_dns_cache_LDADD = $(TEST_LIBS)
+t_unit_test_dns_cache_SOURCES = t/unit/test_dns_cache.c
+t_unit_test_dns_record_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_dns_record_LDADD = $(TEST_LIBS)
+t_unit_test_dns_record_SOURCES = t/unit/test_dns_record.c
 t_unit_test_dns_zone_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_dns_zone_LDADD = $(TEST_LIBS)
 t_unit_test_dns_zone_SOURCES = t/unit/test_dns_zone.c t/unit/clock_fake.c t/unit/clock_fake.h t/unit/dns_zone.c t/unit/dns_zone.h
@@ -146,6 +159,12 @@ t_milter_hammer_SOURCES = t/milter/hammer.c t/milter/mta.c t/milter/mta.h
 t_milter_activate_CPPFLAGS = $(TEST_CPPFLAGS)
 t_milter_activate_LDADD = 
 t_milter_activate_SOURCES = t/milter/activate.c
+t_dns_ask_CPPFLAGS = $(TEST_CPPFLAGS)
+t_dns_ask_LDADD = $(TEST_LIBS)
+t_dns_ask_SOURCES = t/dns/ask.c
+t_dns_outage_CPPFLAGS = $(TEST_CPPFLAGS)
+t_dns_outage_LDADD = $(TEST_LIBS)
+t_dns_outage_SOURCES = t/dns/outage.c
 t_bench_bench_chain_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_chain_LDADD = $(TEST_LIBS)
 t_bench_bench_chain_SOURCES = t/bench/bench_chain.c
