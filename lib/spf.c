@@ -178,7 +178,7 @@ static void
 walk_limit(struct walk *w, const struct token *t, const char *limit)
 {
 	walk_over(w, SPF_IS_PERMERROR, limit,
-	    arena_printf(w->a, "%s (RFC 7208, 4.6.4); the one too many is %s", limit, term_shown(w->a, t)));
+	    arena_printf(w->a, "%s (RFC 7208, 4.6.4): reached at %s", limit, term_shown(w->a, t)));
 }
 
 static void
@@ -201,8 +201,8 @@ address_text(enum dns_type type)
 	return type == DNS_A ? "A" : "AAAA";
 }
 
-/* What no DNS name can be is not there, and asking would be pointless. Labels that are empty or too long are for
- * lib/dns.c. */
+/* What no DNS name can be is not there, and asking would be pointless. Labels that are empty or too long are
+ * for lib/dns.c. */
 static bool
 name_askable(const char *name)
 {
@@ -236,11 +236,14 @@ address_type(const struct walk *w)
 
 /* ---- the client's own names: ptr and %{p} ---- */
 
+/* By preference, then by name: resolvers turn the records of an answer round, and a verdict must not. */
 static int
 record_order(const void *a, const void *b)
 {
 	const struct dns_record *x = a, *y = b;
 
+	if (x->preference != y->preference)
+		return x->preference < y->preference ? -1 : 1;
 	return strcmp((const char *)x->data, (const char *)y->data);
 }
 
@@ -275,8 +278,8 @@ has_client(const struct walk *w, const struct dns_records *r)
 	return false;
 }
 
-/* Fills w->name. Of more than ten names only ten count (4.6.4): the first in the alphabet, so that a resolver
- * that turns records round changes nothing. A failure means fewer names, never an error (5.5). Returns
+/* Fills w->name. Of more than ten names only ten count (4.6.4): the first in the alphabet.
+ * A failure means fewer names, never an error (5.5). Returns
  * whether there was a PTR record. */
 static bool
 walk_names(struct walk *w)
@@ -288,7 +291,8 @@ walk_names(struct walk *w)
 	w->named = true;
 	if (ptr.answer != DNS_FOUND)
 		return ptr.answer != DNS_NO_DATA && ptr.answer != DNS_NO_NAME;
-	qsort(ptr.at, ptr.n, sizeof(*ptr.at), record_order);
+	if (ptr.n > 1)
+		qsort(ptr.at, ptr.n, sizeof(*ptr.at), record_order);
 	for (i = 0; i < ptr.n && i < PTR_MOST; i++) {
 		if (!name_askable((const char *)ptr.at[i].data))
 			continue;
@@ -344,6 +348,8 @@ walk_count(struct walk *w, struct token *t)
 	return !w->over;
 }
 
+/* A term whose own look-up found nothing (4.6.4). The hosts of an mx are not looked at for this: a domain with
+ * IPv4 hosts alone would be in error for every IPv6 client, and the order of its hosts would matter. */
 static void
 walk_void(struct walk *w, const struct token *t)
 {
@@ -408,6 +414,8 @@ walk_token(struct walk *w, const struct spf_term *term, const struct frame *in, 
 {
 	struct token *t = arena_alloc(w->a, sizeof(*t));
 
+	if (w->n_tokens == TOKENS_MOST)
+		abort();
 	*t = (struct token){ .term = *term, .in = in, .fixed = fixed };
 	w->token[w->n_tokens++] = t;
 	return t;
@@ -699,6 +707,8 @@ answer_mx(struct walk *w, struct token *t, const char *name)
 		walk_limit(w, t, "more than 10 mail exchangers");
 	w->mx_of = t;
 	w->n_hosts = 0;
+	if (r.n > 1)
+		qsort(r.at, r.n, sizeof(*r.at), record_order);
 	for (i = 0; !w->over && r.answer == DNS_FOUND && i < r.n; i++)
 		if (name_askable((const char *)r.at[i].data))
 			w->host[w->n_hosts++] = (const char *)r.at[i].data;
