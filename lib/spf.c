@@ -99,6 +99,7 @@ struct walk {
 	const struct token *mx_of;	/* the mx whose hosts these are */
 	const char *host[MX_MOST];
 	size_t n_hosts;
+	bool foreign;			/* see token_name */
 	bool named;			/* the client's names were asked for */
 	const char *name[PTR_MOST];	/* those that are really its own */
 	size_t n_names;
@@ -358,19 +359,19 @@ walk_void(struct walk *w, const struct token *t)
 }
 
 /* The name that a term speaks of; NULL when it is one that the DNS cannot have: the term does not match then.
- * A local part beyond ASCII is such a case (RFC 8616, section 4). */
+ * A local part beyond ASCII is such a case (RFC 8616, section 4); w->foreign says so. */
 static const char *
 token_name(struct walk *w, const struct token *t)
 {
-	bool foreign = false;
 	const char *name;
 
 	w->values.domain = t->in->domain;
+	w->foreign = false;
 	if (t->term.domain == NULL)
 		return t->in->domain;
 	name = spf_macro_expand(t->term.domain, t->term.domain_size, &w->values, w->a, &w->to->personal,
-	    &foreign);
-	return foreign || !name_askable(name) ? NULL : name;
+	    &w->foreign);
+	return w->foreign || !name_askable(name) ? NULL : name;
 }
 
 /* ptr (5.5): one of the client's names is the domain or below it. */
@@ -550,6 +551,8 @@ walk_enter(struct walk *w, struct token *t)
 	if (!walk_count(w, t))
 		return NULL;
 	name = token_name(w, t);
+	if (name == NULL && w->foreign)
+		return "v=spf1";	/* it matches nothing, and is no error */
 	if (name == NULL) {
 		walk_over(w, SPF_IS_PERMERROR, term_shown(w->a, t), "its macros give no domain name");
 		return NULL;
