@@ -99,6 +99,7 @@ struct walk {
 	const struct token *mx_of;	/* the mx whose hosts these are */
 	const char *host[MX_MOST];
 	size_t n_hosts;
+	bool foreign;			/* see token_name */
 	bool named;			/* the client's names were asked for */
 	const char *name[PTR_MOST];	/* those that are really its own */
 	size_t n_names;
@@ -178,7 +179,7 @@ static void
 walk_limit(struct walk *w, const struct token *t, const char *limit)
 {
 	walk_over(w, SPF_IS_PERMERROR, limit,
-	    arena_printf(w->a, "%s (RFC 7208, 4.6.4); the one too many is %s", limit, term_shown(w->a, t)));
+	    arena_printf(w->a, "%s (RFC 7208, 4.6.4): reached at %s", limit, term_shown(w->a, t)));
 }
 
 static void
@@ -201,8 +202,8 @@ address_text(enum dns_type type)
 	return type == DNS_A ? "A" : "AAAA";
 }
 
-/* What no DNS name can be is not there, and asking would be pointless. Labels that are empty or too long are for
- * lib/dns.c. */
+/* What no DNS name can be is not there, and asking would be pointless. Labels that are empty or too long are
+ * for lib/dns.c. */
 static bool
 name_askable(const char *name)
 {
@@ -236,11 +237,14 @@ address_type(const struct walk *w)
 
 /* ---- the client's own names: ptr and %{p} ---- */
 
+/* By preference, then by name: resolvers turn the records of an answer round, and a verdict must not. */
 static int
 record_order(const void *a, const void *b)
 {
 	const struct dns_record *x = a, *y = b;
 
+	if (x->preference != y->preference)
+		return x->preference < y->preference ? -1 : 1;
 	return strcmp((const char *)x->data, (const char *)y->data);
 }
 
@@ -275,8 +279,8 @@ has_client(const struct walk *w, const struct dns_records *r)
 	return false;
 }
 
-/* Fills w->name. Of more than ten names only ten count (4.6.4): the first in the alphabet, so that a resolver
- * that turns records round changes nothing. A failure means fewer names, never an error (5.5). Returns
+/* Fills w->name. Of more than ten names only ten count (4.6.4): the first in the alphabet.
+ * A failure means fewer names, never an error (5.5). Returns
  * whether there was a PTR record. */
 static bool
 walk_names(struct walk *w)
@@ -288,7 +292,8 @@ walk_names(struct walk *w)
 	w->named = true;
 	if (ptr.answer != DNS_FOUND)
 		return ptr.answer != DNS_NO_DATA && ptr.answer != DNS_NO_NAME;
-	qsort(ptr.at, ptr.n, sizeof(*ptr.at), record_order);
+	if (ptr.n > 1)
+		qsort(ptr.at, ptr.n, sizeof(*ptr.at), record_order);
 	for (i = 0; i < ptr.n && i < PTR_MOST; i++) {
 		if (!name_askable((const char *)ptr.at[i].data))
 			continue;
@@ -344,6 +349,8 @@ walk_count(struct walk *w, struct token *t)
 	return !w->over;
 }
 
+/* A term whose own look-up found nothing (4.6.4). The hosts of an mx are not looked at for this: a domain with
+ * IPv4 hosts alone would be in error for every IPv6 client, and the order of its hosts would matter. */
 static void
 walk_void(struct walk *w, const struct token *t)
 {
@@ -352,19 +359,19 @@ walk_void(struct walk *w, const struct token *t)
 }
 
 /* The name that a term speaks of; NULL when it is one that the DNS cannot have: the term does not match then.
- * A local part beyond ASCII is such a case (RFC 8616, section 4). */
+ * A local part beyond ASCII is such a case (RFC 8616, section 4); w->foreign says so. */
 static const char *
 token_name(struct walk *w, const struct token *t)
 {
-	bool foreign = false;
 	const char *name;
 
 	w->values.domain = t->in->domain;
+	w->foreign = false;
 	if (t->term.domain == NULL)
 		return t->in->domain;
 	name = spf_macro_expand(t->term.domain, t->term.domain_size, &w->values, w->a, &w->to->personal,
-	    &foreign);
-	return foreign || !name_askable(name) ? NULL : name;
+	    &w->foreign);
+	return w->foreign || !name_askable(name) ? NULL : name;
 }
 
 /* ptr (5.5): one of the client's names is the domain or below it. */
@@ -408,6 +415,8 @@ walk_token(struct walk *w, const struct spf_term *term, const struct frame *in, 
 {
 	struct token *t = arena_alloc(w->a, sizeof(*t));
 
+	if (w->n_tokens == TOKENS_MOST)
+		abort();
 	*t = (struct token){ .term = *term, .in = in, .fixed = fixed };
 	w->token[w->n_tokens++] = t;
 	return t;
@@ -542,6 +551,8 @@ walk_enter(struct walk *w, struct token *t)
 	if (!walk_count(w, t))
 		return NULL;
 	name = token_name(w, t);
+	if (name == NULL && w->foreign)
+		return "v=spf1";	/* it matches nothing, and is no error */
 	if (name == NULL) {
 		walk_over(w, SPF_IS_PERMERROR, term_shown(w->a, t), "its macros give no domain name");
 		return NULL;
@@ -699,6 +710,8 @@ answer_mx(struct walk *w, struct token *t, const char *name)
 		walk_limit(w, t, "more than 10 mail exchangers");
 	w->mx_of = t;
 	w->n_hosts = 0;
+	if (r.n > 1)
+		qsort(r.at, r.n, sizeof(*r.at), record_order);
 	for (i = 0; !w->over && r.answer == DNS_FOUND && i < r.n; i++)
 		if (name_askable((const char *)r.at[i].data))
 			w->host[w->n_hosts++] = (const char *)r.at[i].data;

@@ -14,7 +14,7 @@ void spf_check_instead(struct spf *s, const struct spf_question *q, const char *
     struct arena *a, struct spf_verdict *to);
 /* The name as it is asked: lower-case A-labels; NULL when SPF asks nothing for it (section 4.3). */
 const char *spf_domain(struct arena *a, const char *text);
-/* The look-up itself, for the records of one domain; NULL s is not allowed. */
+/* The look-up itself: all TXT records of one domain. */
 void spf_ask(struct spf *s, const char *domain, uint64_t deadline, struct arena *a, struct dns_records *to);
 /* n bytes of anything, escaped for people. */
 const char *spf_shown(struct arena *a, const void *data, size_t n);
