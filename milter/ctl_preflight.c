@@ -4,7 +4,7 @@
  * ctl_preflight - asks preflight.c about one domain or address, and says the answer with the records that would
  * mend what is wrong.
  *
- * The same code and the same configuration as the daemon's check, but a resolver of its own, nothing kept, and ten seconds'
+ * The same code and the same configuration as the daemon's check, but a resolver of its own, nothing kept, and five seconds'
  * patience. A table that cannot be read by whoever asks is told and done without. The answer is made once, as JSON;
  * what people read is printed from it. Everything in it came from strangers, so it all goes through ctl_safe().
  */
@@ -29,7 +29,7 @@
 
 #include "lib/banned.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 5000
 
 struct work {
 	struct arena *a;

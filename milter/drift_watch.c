@@ -82,17 +82,22 @@ tell(struct walk *k, const char *subject, const char *customer, const char *reas
 static void
 judge(struct walk *k, struct drift_domain *d, struct arena *a)
 {
+	const char *reason;
+
 	drift_compare(k->memory, d, clock_now());
 	k->looked++;
 	k->unsure = d->unsure ? k->unsure + 1 : 0;
 	k->broken += !d->unsure && *d->problem != '\0';
 	k->drifted += d->mx_lost != 0 || d->spf_lost != 0;
-	if (d->mx_news)
-		tell(k, d->domain, d->customer, arena_printf(a, "MX of %.253s no longer names our servers: %.300s",
-		    d->domain, *d->mx == '\0' ? "it has none" : d->mx));
+	if (!d->mx_news && !d->spf_news)
+		return;
+	/* One incident a domain, so one alert. */
+	reason = !d->mx_news ? "" : arena_printf(a, "MX of %.253s no longer names our servers: %.300s", d->domain,
+	    *d->mx == '\0' ? "it has none" : d->mx);
 	if (d->spf_news)
-		tell(k, d->domain, d->customer, arena_printf(a, "SPF of %.253s no longer lets our servers through: "
-		    "%.300s", d->domain, d->problem));
+		reason = arena_printf(a, "%s%sSPF of %.253s no longer lets our servers through: %.300s", reason,
+		    *reason == '\0' ? "" : "; ", d->domain, d->problem);
+	tell(k, d->domain, d->customer, reason);
 }
 
 /* False when the walk is to end. */
