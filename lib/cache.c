@@ -3,9 +3,9 @@
 /*
  * cache - a hash table in sixteen parts, each with a lock and a list by last use.
  *
- * Milter threads ask for different domains at the same time: with one lock they would queue for it. Each part owns a
- * sixteenth of the memory. The hash is seeded at random, since senders choose the keys. Expired entries
- * are dropped when they are met; those that nobody asks for go when room is needed.
+ * Milter threads ask for different domains at the same time: with one lock they would queue for it. Each
+ * part owns a sixteenth of the memory. The hash is seeded at random, since senders choose the keys. Expired
+ * entries are dropped when they are met; those that nobody asks for go when room is needed.
  */
 #include "lib/cache.h"
 

@@ -12,8 +12,8 @@
  *     }
  *     cache_close(&c);
  *
- * Keys and values are bytes; a value is copied in and out. What was not asked for longest goes first when memory is
- * full. It knows nothing of what it keeps, and asks nobody. Thread safe.
+ * Keys and values are bytes; a value is copied in and out. What was not asked for longest goes first when
+ * memory is full. It knows nothing of what it keeps, and asks nobody. Thread safe.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -3,9 +3,9 @@
 /*
  * dkim - reads what says how a message is signed, and whether the key that would verify it is published.
  *
- * Tag lists are read leniently here: a field on the message is the sender's or the signer's word, and what it is
- * worth is decided by the caller. A key record counts as there when it has a key; whether the key fits the
- * signer's private one cannot be seen from here.
+ * Tag lists are read leniently here: a field on the message is the sender's or the signer's word, and what
+ * it is worth is decided by the caller. A key record counts as there when it has a key; whether the key
+ * fits the signer's private one cannot be seen from here.
  */
 #include "lib/dkim.h"
 
@@ -122,7 +122,8 @@ dkim_key_text(enum dkim_key k)
 	return texts[k];
 }
 
-/* RFC 6376 section 3.6.1: v, when there, comes first and is DKIM1; p is the key, and empty when it was revoked. */
+/* RFC 6376 section 3.6.1: v, when there, comes first and is DKIM1; p is the key, and empty when it was
+ * revoked. */
 static enum dkim_key
 judge_key(struct arena *a, const struct dns_record *r)
 {

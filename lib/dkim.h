@@ -27,8 +27,9 @@ struct dkim_signer {
 	const char *selector;	/* s=; NULL when not known */
 };
 
-/* "acme.example:2026a other.example": each domain with its selector, or with each of the default ones where it names none
- * (the selector is NULL when there are none). What is no domain is left out. Returns how many. */
+/* "acme.example:2026a other.example": each domain with its selector, or with each of the default ones where
+ * it names none (the selector is NULL when there are none). What is no domain is left out. Returns how
+ * many. */
 size_t dkim_signers_parse(struct arena *a, const char *text, const char *const *selectors, size_t n_selectors,
     struct dkim_signer **to);
 /* d= and s= of a DKIM-Signature field's value. False when it has no d= that is a domain. */
@@ -50,16 +51,16 @@ void dkim_key(struct dns *d, const struct dkim_signer *s, uint64_t deadline, str
 
 struct dkim_opendkim;
 
-/* Reads opendkim.conf and the tables that it names (plain and refile). NULL after a mistake; each was told. */
+/* Reads opendkim.conf and the tables that it names (plain, refile). NULL after a mistake; each was told. */
 struct dkim_opendkim *dkim_opendkim_open(const char *file, void (*say)(void *cookie, const struct err *e),
     void *cookie);
 void dkim_opendkim_close(struct dkim_opendkim **o);
-/* What OpenDKIM would sign a message of this From mailbox with: local part as written, domain in lower-case A-labels.
- * Returns how many (0 = it signs nothing). */
+/* What OpenDKIM would sign a message of this From mailbox with: local part as written, domain in lower-case
+ * A-labels. Returns how many (0 = it signs nothing). */
 size_t dkim_opendkim_ask(struct dkim_opendkim *o, const char *local, const char *domain, struct arena *a,
     struct dkim_signer **to);
-/* Rereads the files when one changed; about once a second from one thread. What cannot be read leaves the old in force, and
- * is told once. Returns 1 reread, 0 nothing done, -1 bad. */
+/* Rereads the files when one changed; about once a second from one thread. What cannot be read leaves the
+ * old in force, and is told once. Returns 1 reread, 0 nothing done, -1 bad. */
 int dkim_opendkim_poll(struct dkim_opendkim *o, void (*say)(void *cookie, const struct err *e), void *cookie);
 size_t dkim_opendkim_entries(struct dkim_opendkim *o);
 

@@ -5,11 +5,11 @@
  *
  * SigningTable as opendkim.conf(5) has it: of a plain file the keys user@host, host, user@.domain, .domain,
  * user@* and * are tried in this order; of a refile every pattern in the order of the file. KeyTable then
- * says domain and selector. Without a SigningTable, Domain, SubDomains and Selector hold. Tables of other kinds (db, dsn,
- * ldap, lua...) are refused: what cannot be read must not be taken for "unsigned".
+ * says domain and selector. Without a SigningTable, Domain, SubDomains and Selector hold. Tables of other
+ * kinds (db, dsn, ldap, lua...) are refused: what cannot be read must not be taken for "unsigned".
  *
- * A hosting company has 100,000 lines here: those that are one address or "*@domain" are found by a search, only
- * other patterns are tried one by one. Private keys are never opened.
+ * A hosting company has 100,000 lines here: those that are one address or "*@domain" are found by a search,
+ * only other patterns are tried one by one. Private keys are never opened.
  */
 #include "lib/dkim.h"
 
@@ -158,7 +158,8 @@ next_line(char **text, unsigned *line)
 		*end = '\0';
 	at += strspn(at, " \t");
 	/* A '#' within a word belongs to it, as in a key's path. */
-	for (n = 0; at[n] != '\0' && !(at[n] == '#' && (n == 0 || at[n - 1] == ' ' || at[n - 1] == '\t')); n++)
+	for (n = 0; at[n] != '\0' && !(at[n] == '#' && (n == 0 || at[n - 1] == ' ' || at[n - 1] == '\t'));
+	    n++)
 		;
 	while (n > 0 && strchr(" \t\r", at[n - 1]) != NULL)
 		n--;
@@ -265,7 +266,8 @@ table_path(struct telling *t, const char *file, const char *name, const char *sp
 		return spec + 5;
 	if (*spec == '/')
 		return spec;
-	tell(t, file, 0, "%s %.100s: only files can be read here; allowed: /path, file:/path, refile:/path", name,
+	tell(t, file, 0, "%s %.100s: only files can be read here; allowed: /path, file:/path, refile:/path",
+	    name,
 	    spec);
 	return NULL;
 }

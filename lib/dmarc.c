@@ -4,12 +4,12 @@
  * dmarc - finds the record, finds the organisational domains, and says whether a message would align.
  *
  * Two kinds of receivers are out there. By RFC 7489 the record is that of the From domain, else of its
- * organisational domain by the public suffix list; by RFC 9989 a walk up the tree finds both. The first is always asked,
- * the second where it can say something else: where the From domain has no record, or where relaxed
- * alignment depends on who is whose. The worse of both is the verdict.
+ * organisational domain by the public suffix list; by RFC 9989 a walk up the tree finds both. The first is
+ * always asked, the second where it can say something else: where the From domain has no record, or where
+ * relaxed alignment depends on who is whose. The worse of both is the verdict.
  *
- * What a record says is dmarc_record.c's business, the suffix list suffix.c's. Nothing is cached here: records are in
- * lib/dns.h's cache, verdicts in the caller's.
+ * What a record says is dmarc_record.c's business, the suffix list suffix.c's. Nothing is cached here:
+ * records are in lib/dns.h's cache, verdicts in the caller's.
  */
 #include "lib/dmarc.h"
 
@@ -23,7 +23,7 @@
 
 #include "lib/banned.h"
 
-#define WALK_LABELS 8u		/* RFC 9989 section 4.10: of a longer name only the last 7 labels are walked */
+#define WALK_LABELS 8u		/* RFC 9989 section 4.10: of a longer name the last 7 are walked */
 #define TTL_MOST 86400u
 
 struct dmarc {

@@ -3,12 +3,12 @@
 /*
  * dmarc_record - reads a DMARC record, with libopendmarc behind a strict front.
  *
- * libopendmarc 1.4.2 takes "p=r" for reject, keeps p after an error in another tag, lets the last of two equal
- * tags win, wants no v=, and its rf=iodef overwrites the SPF alignment mode. It is therefore shown only what the
- * front has read and written anew, and its status is believed before any value. Nothing else of it is used:
- * its organisational domains and alignment are wrong in ways that facts about real records show (one-letter
- * labels, strict mode), and its resolver waits 10 seconds for a dead server. rua and ruf are never fetched from
- * it: with a buffer it asks the DNS.
+ * libopendmarc 1.4.2 takes "p=r" for reject, keeps p after an error in another tag, lets the last of two
+ * equal tags win, wants no v=, and its rf=iodef overwrites the SPF alignment mode. It is therefore shown
+ * only what the front has read and written anew, and its status is believed before any value. Nothing else
+ * of it is used: its organisational domains and alignment are wrong in ways that facts about real records
+ * show (one-letter labels, strict mode), and its resolver waits 10 seconds for a dead server. rua and ruf
+ * are never fetched from it: with a buffer it asks the DNS.
  *
  * The only file that knows libopendmarc.
  */
@@ -272,8 +272,8 @@ ask_library(const char *clean, struct dmarc_record *to)
 	return true;
 }
 
-/* RFC 7489 section 6.6.3: without a valid p, or with an invalid sp, the record means p=none when it asks for reports,
- * and nothing when not. */
+/* RFC 7489 section 6.6.3: without a valid p, or with an invalid sp, the record means p=none when it asks
+ * for reports, and nothing when not. */
 static void
 read_values(struct reading *r)
 {

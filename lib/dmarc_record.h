@@ -8,9 +8,9 @@
  *     if (!dmarc_record_is(data, size))  -> some other TXT record: it does not count
  *     dmarc_record_read(arena, data, size, &record)
  *
- * A strict front reads the tags first (RFC 7489 section 6.3, RFC 9989), and hands libopendmarc a record of its own
- * making: known tags with whole, valid values, each once. What libopendmarc does not know (np, psd, t) is
- * read here. Thread safe.
+ * A strict front reads the tags first (RFC 7489 section 6.3, RFC 9989), and hands libopendmarc a record of
+ * its own making: known tags with whole, valid values, each once. What libopendmarc does not know (np, psd,
+ * t) is read here. Thread safe.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@
 #include "lib/dmarc.h"
 
 struct dmarc_record {
-	enum dmarc_policy p, sp, np;	/* sp and np as they apply: sp when np is not there, p when sp is not */
+	enum dmarc_policy p, sp, np;	/* as they apply: sp where np is missing, p where sp is */
 	bool has_np;
 	bool strict_dkim, strict_spf;
 	unsigned pct;			/* 0 to 100 */

@@ -10,8 +10,8 @@
  *     suffix_org(s, "co.uk")                 -> NULL: nobody's
  *     suffix_close(&s);
  *
- * The list is that of the system (Debian's package publicsuffix) where it is newer than libpsl's own. Names are
- * lower-case A-labels (mail_domain); a top-level domain that the list does not know is a public suffix.
+ * The list is that of the system (Debian's package publicsuffix) where it is newer than libpsl's own. Names
+ * are lower-case A-labels (mail_domain); a top-level domain that the list does not know is a public suffix.
  * Thread safe.
  */
 struct suffix;
@@ -19,8 +19,8 @@ struct suffix;
 /* NULL when libpsl has no list at all. */
 struct suffix *suffix_open(void);
 void suffix_close(struct suffix **s);
-/* The organisational domain: the end of domain itself, one label longer than its public suffix. NULL when domain
- * is a public suffix, or empty. */
+/* The organisational domain: the end of domain itself, one label longer than its public suffix. NULL when
+ * domain is a public suffix, or empty. */
 const char *suffix_org(const struct suffix *s, const char *domain);
 
 #endif

@@ -52,8 +52,9 @@ struct services {
 	struct spf *spf;
 	struct dmarc *dmarc;
 	struct table *exempt;
-	struct table *signing[SERVICES_SIGNING_MAX];	/* beside conf's preflight.signing: those that are tables, */
-	struct dkim_opendkim *opendkim[SERVICES_SIGNING_MAX];	/* those that are OpenDKIM's configuration */
+	/* beside conf's preflight.signing: what is a table, what is OpenDKIM's configuration */
+	struct table *signing[SERVICES_SIGNING_MAX];
+	struct dkim_opendkim *opendkim[SERVICES_SIGNING_MAX];
 };
 
 struct message {

@@ -7,9 +7,9 @@
  * charged. preflight.c says what recipients will compute; here each outcome becomes a finding with its
  * configured action (rows of conf_table.c). Everything together waits no longer than preflight.budget.
  *
- * DNS trouble never does more than preflight.unsure says. What our own name gets wrong (SPF of the HELO name, for the
- * null return-path) and what our own bounces get wrong never does more than tag: refusing would punish the
- * wrong one. An exempt customer, domain or address is judged and told as in monitor mode.
+ * DNS trouble never does more than preflight.unsure says. What our own name gets wrong (SPF of the HELO
+ * name, for the null return-path) and what our own bounces get wrong never does more than tag: refusing
+ * would punish the wrong one. An exempt customer, domain or address is judged and told as in monitor mode.
  */
 #include "milter/check.h"
 
@@ -150,7 +150,8 @@ static void
 find(struct judging *j, const char *code, enum conf_action action, const char *status, const char *subject,
     const char *reply, const char *desk)
 {
-	struct finding f = { .code = code, .action = action, .status = status, .subject = subject, .reply = reply,
+	struct finding f = { .code = code, .action = action, .status = status, .subject = subject,
+	    .reply = reply,
 		.desk = desk, .monitor = j->exempt };
 
 	if (j->exempt)
@@ -221,9 +222,11 @@ static const struct spf_row {
 	{ SPF_IS_PERMERROR, "preflight.spf-permerror", "7.24",
 	    "the SPF record of %.253s has a mistake: %.120s", false, ACTION(spf_permerror) },
 	{ SPF_IS_SOFTFAIL, "preflight.spf-softfail", "7.23",
-	    "the SPF record of %.253s does not name our servers; add %.200s to it", true, ACTION(spf_softfail) },
+	    "the SPF record of %.253s does not name our servers; add %.200s to it", true,
+	    ACTION(spf_softfail) },
 	{ SPF_IS_NEUTRAL, "preflight.spf-neutral", "7.23",
-	    "the SPF record of %.253s does not name our servers; add %.200s to it", true, ACTION(spf_neutral) },
+	    "the SPF record of %.253s does not name our servers; add %.200s to it", true,
+	    ACTION(spf_neutral) },
 	{ SPF_IS_NONE, "preflight.spf-none", "7.23",
 	    "%.253s has no SPF record; publish \"v=spf1 %.200s -all\"", false, ACTION(spf_none) },
 };
@@ -262,10 +265,12 @@ judge_spf_fail(struct judging *j)
 
 	if (n == 0)
 		return;
-	reply = arena_printf(a, "the SPF record of %.200s forbids our servers to send its mail; add %.200s to it",
+	reply = arena_printf(a,
+	    "the SPF record of %.200s forbids our servers to send its mail; add %.200s to it",
 	    domain, addresses(j, SPF_IS_FAIL, true));
 	desk = arena_printf(a, "SPF of %.253s fails from %.200s: %.150s", domain,
-	    all ? "all our addresses" : addresses(j, SPF_IS_FAIL, false), first_with(j, SPF_IS_FAIL)->decided);
+	    all ? "all our addresses" : addresses(j, SPF_IS_FAIL, false), first_with(j,
+	    SPF_IS_FAIL)->decided);
 	find(j, all ? "preflight.spf-fail" : "preflight.spf-fail-some",
 	    all ? j->c->preflight.spf_fail : j->c->preflight.spf_fail_some, "7.23", domain, reply, desk);
 }
@@ -283,7 +288,8 @@ judge_helo(struct judging *j)
 	desk = arena_printf(a, "SPF of our own EHLO name %.253s says %s for %.200s: %.150s",
 	    j->answer.spf_domain, spf_result_text(worst), addresses(j, worst, false),
 	    first_with(j, worst)->decided);
-	find(j, "preflight.helo", CONF_TAG, "7.23", j->answer.spf_domain, "our own SPF record has a mistake", desk);
+	find(j, "preflight.helo", CONF_TAG, "7.23", j->answer.spf_domain, "our own SPF record has a mistake",
+	    desk);
 }
 
 static void
@@ -341,7 +347,8 @@ judge_alignment(struct judging *j, const struct preflight_from *from)
 	    "treat as spam" : "distrust", what_to_do(j, from));
 	desk = arena_printf(a, "DMARC of %.253s has policy %s%s%s, signing %s: %.300s", from->domain,
 	    dmarc_policy_text(from->published), from->published == from->policy ? "" :
-	    " (one step weaker by pct or t)", from->differ ? " (receivers by RFC 7489 and RFC 9989 differ)" : "",
+	    " (one step weaker by pct or t)", from->differ ? " (receivers by RFC 7489 and RFC 9989 differ)" :
+	    "",
 	    preflight_signing_text(from->signing), from->why);
 	find(j, code, action, "7.26", from->domain, reply, desk);
 }
@@ -354,7 +361,8 @@ judge_key(struct judging *j, const struct preflight_from *from)
 	if (from->key == DKIM_KEY_THERE)
 		return;
 	find(j, "preflight.dkim-key", j->c->preflight.dkim_key, "7.20", from->domain,
-	    arena_printf(a, "the DKIM key %.250s is %s; publish it", from->key_name, dkim_key_text(from->key)),
+	    arena_printf(a, "the DKIM key %.250s is %s; publish it", from->key_name,
+	    dkim_key_text(from->key)),
 	    arena_printf(a, "mail of %.253s is signed with a key whose record %.250s is %s", from->domain,
 	    from->key_name, dkim_key_text(from->key)));
 }
@@ -373,7 +381,7 @@ judge_from(struct judging *j)
 	}
 }
 
-/* ---- all together --------------------------------------------------------------------------------------- */
+/* ---- all together --------------------------------------------------------------------- */
 
 static void
 write_header(struct judging *j)

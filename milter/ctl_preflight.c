@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * ctl_preflight - asks preflight.c about one domain or address, and says the answer with the records that would
- * mend what is wrong.
+ * ctl_preflight - asks preflight.c about one domain or address, and says the answer with the records that
+ * would mend what is wrong.
  *
- * The same code and the same configuration as the daemon's check, but a resolver of its own, nothing kept, and five seconds'
- * patience. A table that cannot be read by whoever asks is told and done without. The answer is made once, as JSON;
- * what people read is printed from it. Everything in it came from strangers, so it all goes through ctl_safe().
+ * The same code and the same configuration as the daemon's check, but a resolver of its own, nothing kept,
+ * and five seconds' patience. A table that cannot be read by whoever asks is told and done without. The
+ * answer is made once, as JSON; what people read is printed from it. Everything in it came from strangers,
+ * so it all goes through ctl_safe().
  */
 #include "milter/ctl_preflight.h"
 
@@ -74,7 +75,8 @@ take_ips(struct work *w)
 	size_t n = q->n_ips > 0 ? q->n_ips : egress->n, i;
 
 	if (n == 0) {
-		complain(w, "from which address? give --ip ADDRESS, or set preflight.egress in the configuration");
+		complain(w,
+		    "from which address? give --ip ADDRESS, or set preflight.egress in the configuration");
 		return false;
 	}
 	for (i = 0; i < n && i < PREFLIGHT_EGRESS_MAX; i++)
@@ -90,7 +92,8 @@ host_name(struct arena *a)
 {
 	char name[256] = "";
 
-	return gethostname(name, sizeof(name) - 1) == 0 && *name != '\0' ? arena_strdup(a, name) : "localhost";
+	return gethostname(name, sizeof(name) - 1) == 0 && *name != '\0' ? arena_strdup(a, name) :
+	    "localhost";
 }
 
 /* The resolver alone is needed; tables and OpenDKIM's configuration make the answer better. */
@@ -161,7 +164,8 @@ take_from(struct work *w)
 		return false;
 	}
 	w->has_from = domain != NULL;
-	w->from = (struct mail_address){ .local = "postmaster", .domain = domain, .text = domain, .base = domain };
+	w->from = (struct mail_address){ .local = "postmaster", .domain = domain, .text = domain,
+	    .base = domain };
 	return true;
 }
 
@@ -227,7 +231,8 @@ results_json(struct work *w)
 		put(j, "ip", json_string(address));
 		put(j, "spf", spf_json(w, &w->answer.spf_full[i]));
 		json_array_append_new(list, j);
-		w->bad |= w->answer.spf[i].result != SPF_IS_PASS && w->answer.spf[i].result != SPF_IS_TEMPERROR;
+		w->bad |= w->answer.spf[i].result != SPF_IS_PASS &&
+		    w->answer.spf[i].result != SPF_IS_TEMPERROR;
 		w->unsure |= w->answer.spf[i].result == SPF_IS_TEMPERROR;
 	}
 	return list;
@@ -317,7 +322,8 @@ mend_spf(struct work *w)
 	    clock_deadline(PATIENCE_MS), w->a, &r);
 	if (r.record != NULL || *r.why != '\0')
 		add_mend(w, domain, r.record, r.zone, r.proven ? r.why :
-		    arena_printf(w->a, "%s%sNot proven: with it some of the addresses still do not pass.", r.why,
+		    arena_printf(w->a, "%s%sNot proven: with it some of the addresses still do not pass.",
+		    r.why,
 		    *r.why == '\0' ? "" : " "));
 }
 
@@ -334,11 +340,13 @@ mend_from(struct work *w, const struct preflight_from *from)
 		if (from->keys[i].name != NULL && from->keys[i].key != DKIM_KEY_THERE &&
 		    from->keys[i].key != DKIM_KEY_UNSURE && from->key != DKIM_KEY_THERE)
 			add_mend(w, from->keys[i].name, "v=DKIM1; k=rsa; p=PUBLIC-KEY", NULL,
-			    arena_printf(w->a, "The key record is %s; PUBLIC-KEY is what the signer's key file "
+			    arena_printf(w->a,
+			    "The key record is %s; PUBLIC-KEY is what the signer's key file "
 			    "%s.txt holds.", dkim_key_text(from->keys[i].key), from->signers[i].selector));
 	if (!v->aligned && v->policy != DMARC_UNSURE && from->n_signers == 0 && v->policy >= DMARC_QUARANTINE)
 		add_mend(w, NULL, NULL, NULL, arena_printf(w->a,
-		    "Sign mail of %s with DKIM (d=%s), or send it with a return-path of that domain.", from->domain,
+		    "Sign mail of %s with DKIM (d=%s), or send it with a return-path of that domain.",
+		    from->domain,
 		    from->domain));
 }
 
@@ -364,7 +372,8 @@ answer_json(struct work *w)
 	return j;
 }
 
-/* ---- for people ------------------------------------------------------------------------------------------ */
+/* ---- for people
+ * ------------------------------------------------------------------------------------------ */
 
 static const char *
 get(const json_t *j, const char *name)
@@ -408,7 +417,8 @@ print_dkim(const json_t *j)
 		if (*get(one, "name") == '\0')
 			printf("  d=%s, selector not known\n", get(one, "domain"));
 		else
-			printf("  d=%s s=%s: key %s\n", get(one, "domain"), get(one, "selector"), get(one, "key"));
+			printf("  d=%s s=%s: key %s\n", get(one, "domain"), get(one, "selector"), get(one,
+			    "key"));
 	}
 }
 
@@ -443,7 +453,8 @@ print_mend(const json_t *list)
 	for (i = 0; i < json_array_size(list); i++) {
 		one = json_array_get(list, i);
 		if (*get(one, "value") != '\0')
-			printf("  %s. IN TXT %s\n", get(one, "name"), *get(one, "zone") != '\0' ? get(one, "zone") :
+			printf("  %s. IN TXT %s\n", get(one, "name"), *get(one, "zone") != '\0' ? get(one,
+			    "zone") :
 			    get(one, "value"));
 		if (*get(one, "why") != '\0')
 			printf("%s%s\n", *get(one, "value") != '\0' ? "    " : "  ", get(one, "why"));
@@ -487,7 +498,8 @@ ask(struct work *w)
 	return w->preflight == NULL ? CTL_PREFLIGHT_USAGE : tell(w, answer_json(w));
 }
 
-/* ---- all domains ------------------------------------------------------------------------------------------- */
+/* ---- all domains
+ * ------------------------------------------------------------------------------------------- */
 
 static const char *
 day(struct arena *a, uint64_t ms)
@@ -526,7 +538,8 @@ grid_domain(struct work *w, struct ctl_grid *g, const struct drift_domain *d)
 	if (d->mx_lost != 0)
 		drift = arena_printf(w->a, "MX since %s", day(w->a, d->mx_lost));
 	if (d->spf_lost != 0)
-		drift = arena_printf(w->a, "%s%sSPF since %s", drift, *drift == '\0' ? "" : ", ", day(w->a, d->spf_lost));
+		drift = arena_printf(w->a, "%s%sSPF since %s", drift, *drift == '\0' ? "" : ", ", day(w->a,
+		    d->spf_lost));
 	ctl_grid_row(g, (const char *[]){ ctl_safe(w->a, d->domain), ctl_safe(w->a, d->customer), drift,
 	    ctl_safe(w->a, d->unsure ? "the DNS does not answer" : *d->problem != '\0' ? d->problem :
 	    d->mx_lost != 0 ? arena_printf(w->a, "MX is %s", *d->mx == '\0' ? "none" : d->mx) : "") });
@@ -566,7 +579,8 @@ tell_all(struct work *w, const struct drift_domain *list, size_t n)
 	w->bad = broken > 0 || drifted > 0;
 	w->unsure = unsure > 0;
 	if (w->q->json) {
-		j = json_pack("{s:o, s:I, s:I, s:I, s:I}", "domains", all, "looked_at", (json_int_t)n, "broken",
+		j = json_pack("{s:o, s:I, s:I, s:I, s:I}", "domains", all, "looked_at", (json_int_t)n,
+		    "broken",
 		    (json_int_t)broken, "drifted", (json_int_t)drifted, "unsure", (json_int_t)unsure);
 		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		putchar('\n');

@@ -3,8 +3,8 @@
 #ifndef MILTER_CTL_PREFLIGHT_H
 #define MILTER_CTL_PREFLIGHT_H
 /*
- * ctl_preflight - `gatepostctl preflight`: what recipients would make of a domain's mail, and the records that
- * would mend it. Asks the DNS itself; no daemon is needed.
+ * ctl_preflight - `gatepostctl preflight`: what recipients would make of a domain's mail, and the records
+ * that would mend it. Asks the DNS itself; no daemon is needed.
  */
 #include <stdbool.h>
 #include <stddef.h>

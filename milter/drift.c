@@ -3,9 +3,9 @@
 /*
  * drift - looks at a domain as preflight would, and remembers how it was.
  *
- * The memory is a text file, one domain a line: domain, MX was ours, SPF was good, MX lost since, SPF lost since
- * (ms), with tabs between. It is written anew beside the old one and renamed, so that a reader never sees
- * half of it. It is no state that anything depends on: without it, nothing has drifted yet.
+ * The memory is a text file, one domain a line: domain, MX was ours, SPF was good, MX lost since, SPF lost
+ * since (ms), with tabs between. It is written anew beside the old one and renamed, so that a reader never
+ * sees half of it. It is no state that anything depends on: without it, nothing has drifted yet.
  */
 #include "milter/drift.h"
 
@@ -144,11 +144,13 @@ say_problems(struct drift_domain *d, const struct preflight_answer *answer, stru
 			worst = i;
 	if (!d->spf_passes)
 		add_problem(&s, arena_printf(a, "SPF %s%s%s: %s",
-		    spf_result_text(answer->spf[worst].result), answer->of[SPF_IS_PASS] > 0 ? " from some" : "",
+		    spf_result_text(answer->spf[worst].result), answer->of[SPF_IS_PASS] > 0 ? " from some" :
+		    "",
 		    answer->of[SPF_IS_PASS] > 0 ? " addresses" : "", *answer->spf[worst].why != '\0' ?
 		    answer->spf[worst].why : answer->spf[worst].decided));
 	if (from->key != DKIM_KEY_THERE)
-		add_problem(&s, arena_printf(a, "DKIM key %s is %s", from->key_name, dkim_key_text(from->key)));
+		add_problem(&s, arena_printf(a, "DKIM key %s is %s", from->key_name,
+		    dkim_key_text(from->key)));
 	if (!from->aligned && from->policy >= DMARC_QUARANTINE)
 		add_problem(&s, arena_printf(a, "DMARC %s: %s", dmarc_policy_text(from->policy), from->why));
 	d->problem = arena_strdup(a, space);
@@ -159,7 +161,8 @@ drift_look(const struct services *s, struct drift_domain *d, uint64_t deadline, 
 {
 	const struct mail_address from = { .local = "postmaster", .domain = d->domain, .text = d->domain,
 		.base = d->domain };
-	struct preflight_question q = { .domain = d->domain, .from = &from, .n_from = 1, .deadline = deadline };
+	struct preflight_question q = { .domain = d->domain, .from = &from, .n_from = 1,
+	    .deadline = deadline };
 	struct preflight_answer answer;
 	struct preflight *p;
 	struct err e;
@@ -311,7 +314,8 @@ drift_compare(struct drift_memory *m, struct drift_domain *d, uint64_t now)
 static void
 write_line(FILE *f, const struct line *l)
 {
-	fprintf(f, "%s\t%d\t%d\t%" PRIu64 "\t%" PRIu64 "\n", l->domain, l->mx, l->spf, l->mx_lost, l->spf_lost);
+	fprintf(f, "%s\t%d\t%d\t%" PRIu64 "\t%" PRIu64 "\n", l->domain, l->mx, l->spf, l->mx_lost,
+	    l->spf_lost);
 }
 
 int

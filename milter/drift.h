@@ -12,9 +12,9 @@
  *     drift_memory_save(memory, file, &err);
  *     drift_memory_free(&memory);
  *
- * A domain drifts when its MX named our mail exchangers, or its SPF let all our addresses through, and no longer does.
- * It stays listed as drifted, since that day, until it is good again or leaves the domains table.
- * drift_watch.c does this in the background, `gatepostctl preflight --all` on demand.
+ * A domain drifts when its MX named our mail exchangers, or its SPF let all our addresses through, and no
+ * longer does. It stays listed as drifted, since that day, until it is good again or leaves the domains
+ * table. drift_watch.c does this in the background, `gatepostctl preflight --all` on demand.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,9 +38,8 @@ struct drift_domain {
 	bool mx_news, spf_news;		/* found just now */
 };
 
-/* All domains of the domains table, sorted, each once; addresses count as their domain, ".sub.domain" entries not
- * at all. Returns how many,
- * or -1 (e filled). */
+/* All domains of the domains table, sorted, each once; addresses count as their domain, ".sub.domain"
+ * entries not at all. Returns how many, or -1 (e filled). */
 long drift_domains(const struct services *s, struct arena *a, struct drift_domain **to, struct err *e);
 /* Asks the DNS. Texts go to the arena. */
 void drift_look(const struct services *s, struct drift_domain *d, uint64_t deadline, struct arena *a);

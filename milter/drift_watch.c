@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * drift_watch - one thread, one domain at a time, so that a walk over 100,000 domains is no load on anybody's DNS.
+ * drift_watch - one thread, one domain at a time, so that a walk over 100,000 domains is no load on
+ * anybody's DNS.
  *
- * The file of the last walk says by its age when the next is due, also across restarts. Each domain is looked at under the
- * configuration then in force, so that a reload is not held up. When one mistake of ours makes all domains drift
- * at once, the desk gets the first twenty alerts and one that counts the rest. When the DNS does not
- * answer for many domains in a row the walk is given up, and what it has not met stays as it was.
+ * The file of the last walk says by its age when the next is due, also across restarts. Each domain is
+ * looked at under the configuration then in force, so that a reload is not held up. When one mistake of
+ * ours makes all domains drift at once, the desk gets the first twenty alerts and one that counts the rest.
+ * When the DNS does not answer for many domains in a row the walk is given up, and what it has not met
+ * stays as it was.
  */
 #include "milter/drift_watch.h"
 
@@ -92,10 +94,12 @@ judge(struct walk *k, struct drift_domain *d, struct arena *a)
 	if (!d->mx_news && !d->spf_news)
 		return;
 	/* One incident a domain, so one alert. */
-	reason = !d->mx_news ? "" : arena_printf(a, "MX of %.253s no longer names our servers: %.300s", d->domain,
+	reason = !d->mx_news ? "" : arena_printf(a, "MX of %.253s no longer names our servers: %.300s",
+	    d->domain,
 	    *d->mx == '\0' ? "it has none" : d->mx);
 	if (d->spf_news)
-		reason = arena_printf(a, "%s%sSPF of %.253s no longer lets our servers through: %.300s", reason,
+		reason = arena_printf(a, "%s%sSPF of %.253s no longer lets our servers through: %.300s",
+		    reason,
 		    *reason == '\0' ? "" : "; ", d->domain, d->problem);
 	tell(k, d->domain, d->customer, reason);
 }

@@ -3,8 +3,8 @@
 #ifndef MILTER_DRIFT_WATCH_H
 #define MILTER_DRIFT_WATCH_H
 /*
- * drift_watch - the thread that walks all domains every preflight.drift.interval, slowly, and alerts the desk of those
- * that moved away (preflight.drift).
+ * drift_watch - the thread that walks all domains every preflight.drift.interval, slowly, and alerts the
+ * desk of those that moved away (preflight.drift).
  */
 #include "lib/alert.h"
 #include "lib/err.h"
@@ -13,7 +13,8 @@
 struct drift_watch;
 
 /* chain gives a reference to the chain in force. NULL with e when there is no thread. */
-struct drift_watch *drift_watch_open(struct chain *(*chain)(void *cookie), void *cookie, struct alerts *alerts,
+struct drift_watch *drift_watch_open(struct chain *(*chain)(void *cookie), void *cookie,
+    struct alerts *alerts,
     struct err *e);
 /* Ends it, within a second or the time of one question; *w may be NULL. */
 void drift_watch_close(struct drift_watch **w);

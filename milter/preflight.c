@@ -3,14 +3,14 @@
 /*
  * preflight - puts SPF, DKIM and DMARC together, and keeps the verdicts.
  *
- * SPF is computed once for (domain, egress addresses, HELO name), DMARC once for (From domain, what SPF says, what
- * signs); the addresses and the name are the same for all messages of a configuration, and so is the cache. A record that
- * asks for the local part is computed for every message. How long a verdict is kept follows from the records it
- * came from, and is short where somebody is about to mend something.
+ * SPF is computed once for (domain, egress addresses, HELO name), DMARC once for (From domain, what SPF
+ * says, what signs); the addresses and the name are the same for all messages of a configuration, and so is
+ * the cache. A record that asks for the local part is computed for every message. How long a verdict is
+ * kept follows from the records it came from, and is short where somebody is about to mend something.
  *
- * The rule that nothing is refused because of DNS trouble begins here: what could not be asked is never taken
- * for "not there". A key that could not be asked for counts as published, SPF that could not be computed as what
- * might have aligned.
+ * The rule that nothing is refused because of DNS trouble begins here: what could not be asked is never
+ * taken for "not there". A key that could not be asked for counts as published, SPF that could not be
+ * computed as what might have aligned.
  */
 #include "milter/preflight.h"
 
@@ -123,7 +123,8 @@ spf_ttl(const struct spf_verdict *v)
 }
 
 static void
-compute_spf(struct preflight *p, const struct preflight_question *q, struct arena *a, struct preflight_spf *spf,
+compute_spf(struct preflight *p, const struct preflight_question *q, struct arena *a,
+    struct preflight_spf *spf,
     struct spf_verdict *full, uint32_t *ttl)
 {
 	struct spf_question ask = { .sender = q->sender, .helo = p->helo };
@@ -288,7 +289,8 @@ from_key(const struct preflight *p, const struct preflight_question *q, const st
 		str_catf(key, "%s\n", from->local == NULL ? "" : from->local);
 	for (i = 0; i < q->n_signatures; i++)
 		if (dkim_field_parse(a, q->signatures[i], &signer))
-			str_catf(key, "%s %s\n", signer.domain, signer.selector == NULL ? "" : signer.selector);
+			str_catf(key, "%s %s\n", signer.domain, signer.selector == NULL ? "" :
+			    signer.selector);
 	return p->cache != NULL && !key->cut;
 }
 
@@ -299,7 +301,8 @@ compute_from(struct preflight *p, const struct preflight_question *q, const stru
 	struct signing g = { .n_domains = 0 };
 
 	(void)str_copy(to->domain, sizeof(to->domain), from->domain);
-	if (preflight_signers(p->services, from, q->signatures, q->n_signatures, a, q->deadline, &g.signers, e) < 0)
+	if (preflight_signers(p->services, from, q->signatures, q->n_signatures, a, q->deadline, &g.signers,
+	    e) < 0)
 		return -1;
 	to->signing = g.signers.signing;
 	to->ours = g.signers.ours;

@@ -3,16 +3,16 @@
 #ifndef MILTER_PREFLIGHT_H
 #define MILTER_PREFLIGHT_H
 /*
- * preflight - what recipients will compute of a message: SPF from each of our addresses, the signatures that it
- * will carry, DMARC of each From domain.
+ * preflight - what recipients will compute of a message: SPF from each of our addresses, the signatures
+ * that it will carry, DMARC of each From domain.
  *
  *     struct preflight *p = preflight_open(services, NULL, 16 << 20, &err);
  *     preflight_ask(p, &question, arena, &answer, &err);
  *     preflight_close(&p);
  *
  * It says what is; what is done about it is check_preflight.c's business, how it is told to people
- * ctl_preflight.c's. Verdicts are kept under what they depend on (domain, signatures), so that most messages cost
- * two look-ups in memory. Never waits beyond the question's deadline. Thread safe.
+ * ctl_preflight.c's. Verdicts are kept under what they depend on (domain, signatures), so that most
+ * messages cost two look-ups in memory. Never waits beyond the question's deadline. Thread safe.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -72,7 +72,7 @@ struct preflight_from {
 	enum preflight_signing signing;
 	bool ours;			/* a customer's, or there is no table that says whose */
 	bool is_signed;			/* a signature will be there, aligned or not */
-	enum dkim_key key;		/* THERE when one of our signatures' keys is published, or none is known */
+	enum dkim_key key;		/* THERE when one of our keys is published, or none is known */
 	char key_name[256];		/* else: whose record that is */
 	enum dmarc_policy policy, published;	/* as in struct dmarc_verdict */
 	bool aligned, by_spf, by_dkim, differ;
@@ -96,9 +96,10 @@ struct preflight_answer {
 	size_t n_from;
 };
 
-/* cache: bytes; 0 = keep nothing. as may be NULL. NULL with e when an egress address is none. The services are borrowed and
- * must outlive it. */
-struct preflight *preflight_open(const struct services *s, const struct preflight_as *as, size_t cache, struct err *e);
+/* cache: bytes; 0 = keep nothing. as may be NULL. NULL with e when an egress address is none. The services
+ * are borrowed and must outlive it. */
+struct preflight *preflight_open(const struct services *s, const struct preflight_as *as, size_t cache,
+    struct err *e);
 void preflight_close(struct preflight **p);
 size_t preflight_egress(const struct preflight *p, const struct net_addr **to);
 /* Returns 0, or -1 (e filled) when a table could not answer: what was found out is in *to all the same. */
@@ -108,8 +109,8 @@ void preflight_count(struct preflight *p, struct cache_counts *to);
 
 /* ---- preflight_signing.c ---------------------------------------------------------- */
 
-/* Opens what preflight.signing names (s->signing, s->opendkim). False when something could not be had: it was told,
- * the rest is open. */
+/* Opens what preflight.signing names (s->signing, s->opendkim). False when something could not be had: it
+ * was told, the rest is open. */
 bool services_open_signing(struct services *s, const struct conf *c, const struct table_report *report);
 void services_close_signing(struct services *s);
 
@@ -117,10 +118,11 @@ struct preflight_signers {
 	enum preflight_signing signing;
 	bool ours;
 	struct dkim_signer *at;
-	size_t n, n_known;		/* the first n_known are the configuration's word, the others are on the message */
+	size_t n, n_known;		/* the first n_known are the configuration's word, others the message's */
 };
 /* What will sign a message with this From mailbox. Returns 0, or -1 (e filled). */
-int preflight_signers(const struct services *s, const struct mail_address *from, const char *const *signatures,
+int preflight_signers(const struct services *s, const struct mail_address *from,
+    const char *const *signatures,
     size_t n_signatures, struct arena *a, uint64_t deadline, struct preflight_signers *to, struct err *e);
 
 #endif

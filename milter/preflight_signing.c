@@ -3,10 +3,10 @@
 /*
  * preflight_signing - what is known of the DKIM signatures that a message will carry.
  *
- * Three sources: preflight.signing says what the signer behind us does ("own": it signs for every domain of a
- * customer; OpenDKIM's own configuration; tables); and fields that are on the message already. None of them is proof:
- * whether the key is published is asked by preflight.c. A domain of no customer is never signed for by
- * "own", which is what makes mail in the name of a free mailer fail.
+ * Three sources: preflight.signing says what the signer behind us does ("own": it signs for every domain of
+ * a customer; OpenDKIM's own configuration; tables); and fields that are on the message already. None of
+ * them is proof: whether the key is published is asked by preflight.c. A domain of no customer is never
+ * signed for by "own", which is what makes mail in the name of a free mailer fail.
  */
 #include "milter/preflight.h"
 
@@ -82,8 +82,8 @@ add_all(struct asking *q, const struct dkim_signer *list, size_t n)
 		add(q, list[i].domain, list[i].selector);
 }
 
-/* The longest entry for a domain: itself, then for each parent ".parent", and "parent" where parents count. 1 with
- * *entry, 0, -1. */
+/* The longest entry for a domain: itself, then for each parent ".parent", and "parent" where parents count.
+ * 1 with *entry, 0, -1. */
 static int
 find_entry(struct asking *q, struct table *t, bool parents, const char **entry, const char **value)
 {

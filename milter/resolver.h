@@ -9,8 +9,8 @@
  *     ... r->dns, r->spf, r->dmarc ...
  *     resolver_unref(&r);
  *
- * Configurations with the same DNS settings share one, so that a reload keeps the cache; with others a new one is
- * opened beside the old, which ends with the last session that uses it. Thread safe.
+ * Configurations with the same DNS settings share one, so that a reload keeps the cache; with others a new
+ * one is opened beside the old, which ends with the last session that uses it. Thread safe.
  */
 #include "lib/conf.h"
 #include "lib/dmarc.h"

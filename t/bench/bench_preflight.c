@@ -5,9 +5,10 @@
  *
  *   usage: bench_preflight [DOMAINS]
  *
- * A real NSD on a loopback port serves the domains; the resolver, SPF and DMARC are the real ones. Three rounds
- * over all domains in random order: cold (NSD is asked), warm records (everything is computed anew from the cache of
- * records), verdicts (as the daemon works). Targets: a verdict that is kept 2 us, warm records 50 us.
+ * A real NSD on a loopback port serves the domains; the resolver, SPF and DMARC are the real ones. Three
+ * rounds over all domains in random order: cold (NSD is asked), warm records (everything is computed anew
+ * from the cache of records), verdicts (as the daemon works). Targets: a verdict that is kept 2 us, warm
+ * records 50 us.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -32,7 +33,8 @@ static struct services services;
 static const struct { const char *name, *record; } kinds[] = {
 	{ "plain", "v=spf1 ip4:192.0.2.7 ip6:2001:db8::7 -all" },
 	{ "include", "v=spf1 include:_spf.host.example -all" },
-	{ "three", "v=spf1 a mx include:_a.host.example include:_b.host.example include:_spf.host.example ~all" },
+	{ "three",
+	    "v=spf1 a mx include:_a.host.example include:_b.host.example include:_spf.host.example ~all" },
 	{ "ten", "v=spf1 include:_0.host.example include:_1.host.example include:_2.host.example "
 	    "include:_3.host.example include:_4.host.example include:_5.host.example include:_6.host.example "
 	    "include:_7.host.example include:_8.host.example include:_spf.host.example -all" },
@@ -138,7 +140,8 @@ say(void *cookie, const struct err *e)
 static struct resolver *
 open_services(const char *server)
 {
-	static const char *selectors[] = { "2026a" }, *signing[] = { "own" }, *egress[] = { "192.0.2.7", "2001:db8::7" };
+	static const char *selectors[] = { "2026a" }, *signing[] = { "own" }, *egress[] = { "192.0.2.7",
+	    "2001:db8::7" };
 	static const char *servers[1];
 	static const struct table_report report = { say, NULL };
 	static char spec[200];
@@ -177,10 +180,12 @@ ask(struct preflight *p, unsigned domain, unsigned patience, unsigned *bad)
 	if (mail_address_parse(a, text, &from) != 1)
 		die("an address");
 	{
-		const struct preflight_question q = { .sender = from.text, .domain = from.domain, .from = &from,
+		const struct preflight_question q = { .sender = from.text, .domain = from.domain,
+		    .from = &from,
 			.n_from = 1, .deadline = clock_deadline(patience) };
 
-		if (preflight_ask(p, &q, a, &answer, &e) < 0 || answer.of[SPF_IS_PASS] != 2 || !answer.from->aligned)
+		if (preflight_ask(p, &q, a, &answer, &e) < 0 || answer.of[SPF_IS_PASS] != 2 ||
+		    !answer.from->aligned)
 			++*bad;
 	}
 	arena_free(&a);
@@ -205,7 +210,8 @@ address_cost(unsigned n)
 
 /* Mean microseconds a message of the domains i with i % KINDS == kind (KINDS: all of them). */
 static void
-run(const char *name, struct preflight *p, unsigned domains, size_t kind, unsigned n, double extra, double target)
+run(const char *name, struct preflight *p, unsigned domains, size_t kind, unsigned n, double extra,
+    double target)
 {
 	unsigned i, bad = 0, d;
 	double from = now_us(), us;
@@ -236,7 +242,8 @@ main(int argc, char **argv)
 	size_t k;
 
 	domains -= domains % (unsigned)KINDS;
-	snprintf(dir, sizeof(dir), "%s/gatepost-bench.XXXXXX", getenv("TMPDIR") == NULL ? "/tmp" : getenv("TMPDIR"));
+	snprintf(dir, sizeof(dir), "%s/gatepost-bench.XXXXXX", getenv("TMPDIR") == NULL ? "/tmp" :
+	    getenv("TMPDIR"));
 	if (domains == 0 || mkdtemp(dir) == NULL)
 		die("usage: bench_preflight [DOMAINS]");
 	k = free_port();

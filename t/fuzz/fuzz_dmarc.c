@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * A DMARC record, as anybody can publish it, through the front and libopendmarc; the same bytes as a DKIM-Signature field and as
- * a key record, whose tag lists are alike.
+ * A DMARC record, as anybody can publish it, through the front and libopendmarc; the same bytes as a
+ * DKIM-Signature field and as a key record, whose tag lists are alike.
  */
 #include <stdbool.h>
 #include <stdint.h>

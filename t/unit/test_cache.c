@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * cache: what is kept comes back until it expires, what was not asked for longest goes first, and memory has a bound,
- * whatever threads do at the same time.
+ * cache: what is kept comes back until it expires, what was not asked for longest goes first, and memory
+ * has a bound, whatever threads do at the same time.
  */
 #include "lib/cache.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * dkim: what OpenDKIM's files say is what it would sign; a field says whose signature it is; a key record is there or not.
+ * dkim: what OpenDKIM's files say is what it would sign; a field says whose signature it is; a key record
+ * is there or not.
  */
 #include "lib/dkim.h"
 
@@ -86,7 +87,8 @@ answer(struct dkim_opendkim *o, const char *local, const char *domain)
 	const char *text = "";
 
 	for (i = 0; i < n; i++)
-		text = arena_printf(arena, "%s%s%s:%s", text, i == 0 ? "" : " ", list[i].domain, list[i].selector);
+		text = arena_printf(arena, "%s%s%s:%s", text, i == 0 ? "" : " ", list[i].domain,
+		    list[i].selector);
 	return text;
 }
 
@@ -133,7 +135,8 @@ plain_table(void **state)
 	(void)state;
 	write_file("conf", "Syslog yes\nMode sv\nSigningTable file:@/signing\nKeyTable @/keys\n");
 	write_file("keys", keys);
-	write_file("signing", "bob@acme.example shop:bob@shop.example\nacme.example\tacme\n.acme.example acme\n"
+	write_file("signing",
+	    "bob@acme.example shop:bob@shop.example\nacme.example\tacme\n.acme.example acme\n"
 	    "root@.beta.example any\nhost.example %\nnews@* any\n  # comment\n\n");
 	ask_all(q, COUNT(q));
 }
@@ -262,7 +265,8 @@ lists(void **state)
 	struct dkim_signer *list;
 
 	(void)state;
-	assert_int_equal(dkim_signers_parse(arena, "Acme.example:s1, other.example  bad..name", two, 2, &list), 3);
+	assert_int_equal(dkim_signers_parse(arena, "Acme.example:s1, other.example  bad..name", two, 2,
+	    &list), 3);
 	assert_string_equal(list[0].domain, "acme.example");
 	assert_string_equal(list[0].selector, "s1");
 	assert_string_equal(list[2].selector, "b");
@@ -275,7 +279,8 @@ static void
 fields(void **state)
 {
 	static const struct { const char *value, *domain, *selector; } cases[] = {
-		{ "v=1; a=rsa-sha256; d=Acme.Example; s=2026a; h=from:to; bh=x; b=y", "acme.example", "2026a" },
+		{ "v=1; a=rsa-sha256; d=Acme.Example; s=2026a; h=from:to; bh=x; b=y", "acme.example",
+		    "2026a" },
 		{ "v=1;\n\td = acme.\n\t example ;s\n =\t2026a;", "acme.example", "2026a" },
 		{ "d=acme.example", "acme.example", NULL },
 		{ "xd=evil.example; d=acme.example; s=", "acme.example", "" },

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * dmarc: which record holds, what it says, and what aligns with what - by RFC 7489 and the public suffix list, and by the
- * walk of RFC 9989, of which the worse counts. The DNS is t/unit/dns_zone.c.
+ * dmarc: which record holds, what it says, and what aligns with what - by RFC 7489 and the public suffix
+ * list, and by the walk of RFC 9989, of which the worse counts. The DNS is t/unit/dns_zone.c.
  */
 #include "lib/dmarc.h"
 
@@ -148,9 +148,11 @@ records(void **state)
 #define QUARANTINE DMARC_QUARANTINE
 		{ "v=DMARC1; p=reject", true, true, REJECT, REJECT, REJECT, false, false, 100, false },
 		{ "v=DMARC1;p=reject;", true, true, REJECT, REJECT, REJECT, false, false, 100, false },
-		{ "v = DMARC1 ; p = quarantine ; sp = none", true, true, QUARANTINE, NONE, NONE, false, false, 100,
+		{ "v = DMARC1 ; p = quarantine ; sp = none", true, true, QUARANTINE, NONE, NONE, false,
+		    false, 100,
 		    false },
-		{ "v=DMARC1; p=none; sp=quarantine; np=reject; adkim=s; aspf=S; pct=30; t=y", true, true, NONE,
+		{ "v=DMARC1; p=none; sp=quarantine; np=reject; adkim=s; aspf=S; pct=30; t=y", true, true,
+		    NONE,
 		    QUARANTINE, REJECT, true, true, 30, true },
 		{ "v=DMARC1; P=Reject; SP=None", true, true, REJECT, NONE, NONE, false, false, 100, false },
 		/* the traps of libopendmarc */
@@ -158,20 +160,27 @@ records(void **state)
 		{ "v=DMARC1; p=r; rua=mailto:a@acme.example", true, true, NONE, NONE, NONE, false, false, 100,
 		    false },
 		{ "v=DMARC1; p=reject; sp=bogus", true, false, NONE, NONE, NONE, false, false, 100, false },
-		{ "v=DMARC1; p=reject; p=none", true, false, REJECT, REJECT, REJECT, false, false, 100, false },
-		{ "v=DMARC1; p=reject; rf=iodef; aspf=r", true, true, REJECT, REJECT, REJECT, false, false, 100,
+		{ "v=DMARC1; p=reject; p=none", true, false, REJECT, REJECT, REJECT, false, false, 100,
 		    false },
-		{ "v=DMARC1; p=reject; adkim=strict; aspf=", true, true, REJECT, REJECT, REJECT, false, false, 100,
+		{ "v=DMARC1; p=reject; rf=iodef; aspf=r", true, true, REJECT, REJECT, REJECT, false, false,
+		    100,
 		    false },
-		{ "v=DMARC1; p=reject; pct=101; x-y=z; fo=1:d:s; ri=86400", true, true, REJECT, REJECT, REJECT, false,
+		{ "v=DMARC1; p=reject; adkim=strict; aspf=", true, true, REJECT, REJECT, REJECT, false,
+		    false, 100,
+		    false },
+		{ "v=DMARC1; p=reject; pct=101; x-y=z; fo=1:d:s; ri=86400", true, true, REJECT, REJECT,
+		    REJECT, false,
 		    false, 100, false },
 		{ "v=DMARC1; p=reject; pct=0", true, true, REJECT, REJECT, REJECT, false, false, 0, false },
-		{ "v=DMARC1; p=reject; pct=99999999999999999999", true, true, REJECT, REJECT, REJECT, false, false,
+		{ "v=DMARC1; p=reject; pct=99999999999999999999", true, true, REJECT, REJECT, REJECT, false,
+		    false,
 		    100, false },
-		{ "v=DMARC1; p=reject; rua=mailto:a@acme.example!10m,mailto:b@acme.example", true, true, REJECT,
+		{ "v=DMARC1; p=reject; rua=mailto:a@acme.example!10m,mailto:b@acme.example", true, true,
+		    REJECT,
 		    REJECT, REJECT, false, false, 100, false },
 		{ "v=DMARC1", true, false, NONE, NONE, NONE, false, false, 100, false },
-		{ "v=DMARC1; rua=mailto:a@acme.example", true, true, NONE, NONE, NONE, false, false, 100, false },
+		{ "v=DMARC1; rua=mailto:a@acme.example", true, true, NONE, NONE, NONE, false, false, 100,
+		    false },
 		{ "v=DMARC1; rua=acme.example", true, false, NONE, NONE, NONE, false, false, 100, false },
 		{ "v=DMARC1; p=reject\xff", true, false, NONE, NONE, NONE, false, false, 100, false },
 		{ "v=DMARC1; ; ;p=reject;;", true, true, REJECT, REJECT, REJECT, false, false, 100, false },
@@ -267,7 +276,8 @@ verdicts(void **state)
 		{ "ACME.Example", NULL, NULL, REJECT, REJECT, false, false, false },
 		{ "shop.acme.example", NULL, NULL, QUARANTINE, QUARANTINE, false, false, false },
 		{ "a.b.shop.acme.example", "acme.example", NULL, QUARANTINE, QUARANTINE, true, true, false },
-		{ "strict.example", "bounce.strict.example", "mail.strict.example", REJECT, REJECT, false, false,
+		{ "strict.example", "bounce.strict.example", "mail.strict.example", REJECT, REJECT, false,
+		    false,
 		    false },
 		{ "strict.example", NULL, "strict.example", REJECT, REJECT, true, false, false },
 		{ "a.strict.example", "strict.example", NULL, REJECT, REJECT, false, false, false },
@@ -289,8 +299,10 @@ verdicts(void **state)
 		{ "dept.tree.example", "tree.example", NULL, REJECT, REJECT, false, false, true },
 		{ "dept.tree.example", "a.dept.tree.example", NULL, REJECT, REJECT, true, true, false },
 		{ "a.dept.tree.example", NULL, NULL, REJECT, REJECT, false, false, true },
-		{ "shop.registry.example", "other.registry.example", NULL, REJECT, REJECT, false, false, true },
-		{ "shop.registry.example", "a.shop.registry.example", NULL, REJECT, REJECT, true, true, false },
+		{ "shop.registry.example", "other.registry.example", NULL, REJECT, REJECT, false, false,
+		    true },
+		{ "shop.registry.example", "a.shop.registry.example", NULL, REJECT, REJECT, true, true,
+		    false },
 		/* the walk reads a record between; the list does not */
 		{ "x.mid.deep.example", NULL, NULL, NONE, NONE, false, false, false },
 		{ "com", NULL, NULL, NO_RECORD, NO_RECORD, false, false, false },
@@ -309,7 +321,8 @@ verdicts(void **state)
 		if (v.policy != cases[i].policy || v.published != cases[i].published ||
 		    v.aligned != cases[i].aligned || v.by_spf != cases[i].by_spf ||
 		    v.methods_differ != cases[i].differ)
-			fail_msg("%s spf=%s dkim=%s: %s (%s), aligned %d, by SPF %d, differ %d: %s", cases[i].from,
+			fail_msg("%s spf=%s dkim=%s: %s (%s), aligned %d, by SPF %d, differ %d: %s",
+			    cases[i].from,
 			    cases[i].spf, cases[i].dkim, dmarc_policy_text(v.policy),
 			    dmarc_policy_text(v.published), v.aligned, v.by_spf, v.methods_differ, v.why);
 		if (!v.aligned && *v.why == '\0')
@@ -349,7 +362,8 @@ mends(void **state)
 	(void)state;
 	dns_zone_set(zone);
 	for (i = 0; i < COUNT(cases); i++) {
-		dmarc_check(dmarc, &(struct dmarc_question){ .from = cases[i].from }, clock_deadline(1000), arena,
+		dmarc_check(dmarc, &(struct dmarc_question){ .from = cases[i].from }, clock_deadline(1000),
+		    arena,
 		    &v);
 		if (cases[i].mend == NULL) {
 			assert_null(v.mend);
@@ -370,7 +384,8 @@ escaping(void **state)
 	(void)state;
 	dns_zone_set("");
 	dns_zone_record("_dmarc.evil.example", 300, DNS_TXT, 0, hostile, sizeof(hostile) - 1);
-	dmarc_check(dmarc, &(struct dmarc_question){ .from = "evil.example" }, clock_deadline(1000), arena, &v);
+	dmarc_check(dmarc, &(struct dmarc_question){ .from = "evil.example" }, clock_deadline(1000), arena,
+	    &v);
 	assert_non_null(v.record);
 	assert_null(strchr(v.record, '\033'));
 	assert_non_null(strstr(v.record, "hidden"));
