@@ -126,6 +126,8 @@ drop(struct part *p, struct entry **at)
 {
 	struct entry *e = *at;
 
+	if (e == NULL)
+		return;		/* never: callers found it */
 	*at = e->next;
 	list_remove(p, e);
 	p->entries--;

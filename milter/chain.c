@@ -95,6 +95,7 @@ open_preflight(struct chain *ch, const struct conf *c, const struct table_report
 {
 	struct services *s = &ch->services;
 	struct err e;
+	bool ok;
 
 	if (c->preflight.egress.n == 0)
 		return true;
@@ -107,7 +108,9 @@ open_preflight(struct chain *ch, const struct conf *c, const struct table_report
 	s->dns = ch->resolver->dns;
 	s->spf = ch->resolver->spf;
 	s->dmarc = ch->resolver->dmarc;
-	return open_table(&s->exempt, c->preflight.exempt, report) & services_open_signing(s, c, report);
+	ok = open_table(&s->exempt, c->preflight.exempt, report);
+	ok &= services_open_signing(s, c, report);
+	return ok;
 }
 
 static void

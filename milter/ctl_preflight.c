@@ -127,7 +127,7 @@ open_services(struct work *w)
 	s->dns = w->resolver->dns;
 	s->spf = w->resolver->spf;
 	s->dmarc = w->resolver->dmarc;
-	if (w->q->conf != NULL && *w->conf.tables.domains != '\0')
+	if (w->conf.tables.domains != NULL && *w->conf.tables.domains != '\0')
 		s->domains = table_open(w->conf.tables.domains, &report);
 	if (w->q->conf != NULL)
 		(void)services_open_signing(s, &w->conf, &report);

@@ -214,14 +214,21 @@ static bool
 read_line(struct drift_memory *m, char *text, struct line *to)
 {
 	char *tab = strchr(text, '\t');
-	unsigned mx, spf;
+	uint64_t n[4];
+	size_t i;
 
-	if (tab == NULL || tab == text || tab - text > 255 ||
-	    sscanf(tab, "\t%1u\t%1u\t%20" SCNu64 "\t%20" SCNu64, &mx, &spf, &to->mx_lost, &to->spf_lost) != 4)
+	if (tab == NULL || tab == text || tab - text > 255)
 		return false;
 	to->domain = arena_strndup(m->arena, text, (size_t)(tab - text));
-	to->mx = mx == 1;
-	to->spf = spf == 1;
+	for (i = 0; i < 4; i++) {
+		if (*tab != '\t' || tab[1] < '0' || tab[1] > '9')
+			return false;
+		n[i] = strtoull(tab + 1, &tab, 10);
+	}
+	to->mx = n[0] == 1;
+	to->spf = n[1] == 1;
+	to->mx_lost = n[2];
+	to->spf_lost = n[3];
 	to->met = false;
 	return true;
 }

@@ -350,7 +350,7 @@ asked_already(const struct preflight_question *q, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (strcmp(q->from[i].domain, q->from[n].domain) == 0)
+		if (q->from[i].domain != NULL && strcmp(q->from[i].domain, q->from[n].domain) == 0)
 			return true;
 	return false;
 }
