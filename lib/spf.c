@@ -361,8 +361,8 @@ walk_count(struct walk *w, struct token *t)
 	return !w->over;
 }
 
-/* A term whose own look-up found nothing (4.6.4). The hosts of an mx are not looked at for this: a domain with
- * IPv4 hosts alone would be in error for every IPv6 client, and the order of its hosts would matter. */
+/* A term whose own look-up found nothing (4.6.4). The hosts of an mx are not looked at for this: a domain
+ * with IPv4 hosts alone would be in error for every IPv6 client, and the order of its hosts would matter. */
 static void
 walk_void(struct walk *w, const struct token *t)
 {

@@ -593,8 +593,8 @@ test_crashes(void **state)
 	size_t i;
 
 	(void)state;
-	/* CVE-2023-42118: 127 macros, then a literal, at each of its three doors; from 4000 letters on it smashes
-	 * the stack of libspf2 1.2.10-7.2. */
+	/* CVE-2023-42118: 127 macros, then a literal, at each of its three doors; from 4000 letters on it
+	 * smashes the stack of libspf2 1.2.10-7.2. */
 	for (i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
 		dns_zone_set(NULL);
 		hostile("v=spf1 a:", "%{d}", 127, letters[i], ".example -all");
