@@ -163,7 +163,7 @@ t_bench_loadgen_LDADD = -lm
 t_bench_loadgen_SOURCES = t/bench/loadgen.c t/milter/mta.c t/milter/mta.h
 
 FUZZERS = \
-	t/fuzz/fuzz_conf t/fuzz/fuzz_explain t/fuzz/fuzz_from t/fuzz/fuzz_header t/fuzz/fuzz_signature \
+	t/fuzz/fuzz_conf t/fuzz/fuzz_dns t/fuzz/fuzz_explain t/fuzz/fuzz_from t/fuzz/fuzz_header t/fuzz/fuzz_signature \
 	t/fuzz/fuzz_table
 EXTRA_PROGRAMS += $(FUZZERS)
 fuzzers: $(FUZZERS)
@@ -172,6 +172,11 @@ t_fuzz_fuzz_conf_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_conf_SOURCES = t/fuzz/fuzz_conf.c
 t_fuzz_fuzz_conf_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 t_fuzz_fuzz_conf_LDFLAGS = -fsanitize=fuzzer
+t_fuzz_fuzz_dns_CPPFLAGS = $(TEST_CPPFLAGS)
+t_fuzz_fuzz_dns_LDADD = $(TEST_LIBS)
+t_fuzz_fuzz_dns_SOURCES = t/fuzz/fuzz_dns.c
+t_fuzz_fuzz_dns_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+t_fuzz_fuzz_dns_LDFLAGS = -fsanitize=fuzzer
 t_fuzz_fuzz_explain_CPPFLAGS = $(TEST_CPPFLAGS)
 t_fuzz_fuzz_explain_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_explain_SOURCES = t/fuzz/fuzz_explain.c
