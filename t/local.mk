@@ -16,7 +16,7 @@ UNIT_THREADS = \
 	t/unit/test_alert t/unit/test_check_mailer t/unit/test_conf t/unit/test_dns t/unit/test_log t/unit/test_mail \
 	t/unit/test_signature t/unit/test_store_threads t/unit/test_table_contract
 TOOLS = \
-	t/bench/bench_chain t/bench/bench_signature t/bench/bench_store t/bench/bench_table t/bench/floor \
+	t/bench/bench_chain t/bench/bench_dns t/bench/bench_signature t/bench/bench_store t/bench/bench_table t/bench/floor \
 	t/bench/loadgen t/dns/ask t/dns/outage t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
 
 if CMOCKA
@@ -39,6 +39,7 @@ bench: all $(TOOLS)
 	top_builddir=. srcdir=$(srcdir) $(srcdir)/t/bench/run-postfix $(BENCHFLAGS)
 	t/bench/bench_chain $(srcdir)/etc/signatures.conf
 	t/bench/bench_chain $(srcdir)/etc/signatures.conf 1000000 1000000
+	t/bench/bench_dns
 	t/bench/bench_store
 	t/bench/bench_table
 	t/bench/bench_signature $(srcdir)/etc/signatures.conf
@@ -146,6 +147,9 @@ t_dns_outage_SOURCES = t/dns/outage.c
 t_bench_bench_chain_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_chain_LDADD = $(TEST_LIBS)
 t_bench_bench_chain_SOURCES = t/bench/bench_chain.c
+t_bench_bench_dns_CPPFLAGS = $(TEST_CPPFLAGS)
+t_bench_bench_dns_LDADD = $(TEST_LIBS)
+t_bench_bench_dns_SOURCES = t/bench/bench_dns.c t/unit/dns_server.c t/unit/dns_server.h
 t_bench_bench_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_signature_LDADD = $(TEST_LIBS)
 t_bench_bench_signature_SOURCES = t/bench/bench_signature.c
