@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * What a record costs that is known already: time a question, alone and from two threads at once; and memory an
- * entry. Names are asked in random order, ten to an arena, as a message does. The records come from a server in this
- * process (t/unit/dns_server.c), once.
+ * What a record costs that is known already: time a question, alone and from two threads at once; and memory
+ * an entry. Names are asked in random order, ten to an arena, as a message does. The records come from a server in
+ * this process (t/unit/dns_server.c), once.
  *
  *     bench_dns [names]		(20,000 when not given)
  */
@@ -100,7 +100,8 @@ bench(struct dns *d, unsigned names, unsigned threads)
 		(void)pthread_join(ids[i], NULL);
 		ns += runs[i].ns;
 	}
-	(void)printf("  known, %u thread%s  %6.0f ns a question\n", threads, threads == 1 ? ": " : "s:", (double)ns / QUESTIONS);
+	(void)printf("  known, %u thread%s  %6.0f ns a question\n", threads, threads == 1 ? ": " : "s:",
+	    (double)ns / QUESTIONS);
 }
 
 static void

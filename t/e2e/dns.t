@@ -58,7 +58,7 @@ nothing.example A no-name 120
 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa PTR found 300 six.host.example
 c1.example TXT found 60 "v=spf1 ip4:192.0.2.7 -all"
 c1.example A no-data 60
-loop1.example A failed 15 SERVFAIL
+loop1.example A failed 15 SERVFAIL or no answer
 dangling.example A no-name 120
 lab.test A found 300 192.0.2.9
 x.wild.example A found 300 192.0.2.3
