@@ -34,6 +34,8 @@
 #include "lib/banned.h"
 
 #define DEAF_US UINT64_C(2000000)	/* failures alone for so long: a new context */
+/* Not more often: names that always fail must not look like one outage after the other. */
+#define RECOVER_US UINT64_C(5000000)
 #define OUTAGE 4			/* failures in a row: the resolver's fault, not the names' */
 #define CLASS_IN 1
 #define BOGUS 1
@@ -63,6 +65,8 @@ struct dns_resolver {
 	unsigned failures;		/* since the forwarder was heard */
 	bool suspicious;		/* the context has had one of them */
 	uint64_t failing;		/* when it had the first */
+	uint64_t recover;		/* not before this */
+	bool forget;			/* a new context before the next question */
 };
 
 static void on_answer(void *cookie, int rcode, void *packet, int n, int sec, char *why, int ratelimited);
@@ -191,6 +195,8 @@ link_out(struct dns_resolver *r, struct dns_question *q)
 static void
 listen_to(struct dns_resolver *r, enum dns_answer answer, bool at_once)
 {
+	uint64_t now;
+
 	if (answer == DNS_FAILED) {
 		r->failures++;
 		if (!r->suspicious)
@@ -200,8 +206,13 @@ listen_to(struct dns_resolver *r, enum dns_answer answer, bool at_once)
 	}
 	if (at_once)
 		return;
-	if (r->failures >= OUTAGE)
+	now = clock_mono_us();
+	if (r->failures >= OUTAGE && now >= r->recover) {
+		r->recover = now + RECOVER_US;
+		/* libunbound says for five seconds more that those failed, unless it forgets. */
+		r->forget = true;
 		r->recovered(r->cookie);
+	}
 	r->failures = 0;
 	r->suspicious = false;
 }
@@ -277,7 +288,7 @@ start_over(struct dns_resolver *r)
 		return;
 	ub_ctx_delete(r->ctx);
 	r->ctx = ctx;
-	r->suspicious = false;
+	r->suspicious = r->forget = false;
 	q = r->oldest;
 	r->oldest = r->newest = NULL;
 	for (; q != NULL; q = after) {
@@ -329,7 +340,7 @@ on_wake(evutil_socket_t fd, short what, void *cookie)
 		return;
 	}
 	now = clock_mono_us();
-	if (r->suspicious && now - r->failing >= DEAF_US)
+	if (r->forget || (r->suspicious && now - r->failing >= DEAF_US))
 		start_over(r);
 	for (; q != NULL; q = next) {
 		next = q->queue;
