@@ -3,10 +3,10 @@
 /*
  * dns - who asks, who waits, and for how long.
  *
- * The cache answers nearly always. What it does not know becomes a question, one for all who ask the same, and
- * an asker waits for it until its own deadline and no longer. The question goes on without it: its answer is
- * in the cache for the next message. Questions are bounded in number and in age, so that a dead resolver costs neither
- * memory nor threads, and each message at most its deadline.
+ * The cache answers nearly always. What it does not know becomes a question, one for all who ask the same,
+ * and an asker waits for it until its own deadline and no longer. The question goes on without it: its answer
+ * is in the cache for the next message. Questions are bounded in number and in age, so that a dead resolver
+ * costs neither memory nor threads, and each message at most its deadline.
  *
  * An answer that has outlived its ttl is asked for again, and given when the resolver fails or is too slow; once
  * it has been too slow for one asker, the next ones do not wait for that question.
@@ -138,8 +138,8 @@ recovered(void *cookie)
 
 enum ask { ASK_KNOWN, ASK_UNDER_WAY, ASK_FULL };
 
-/* Gets the question under way, one that is there or a new one, with a reference when q is not NULL. KNOWN: the answer came in
- * the meantime and is in out. */
+/* Gets the question under way, one that is there or a new one, with a reference when q is not NULL. KNOWN: the
+ * answer came in the meantime and is in out. */
 static enum ask
 question_get(struct dns *d, const struct dns_key *k, enum dns_type type, struct arena *a, struct dns_records *out,
     struct dns_question **q)
@@ -373,8 +373,8 @@ struct dns *
 dns_open(const struct dns_options *o, struct err *e)
 {
 	struct dns_resolver_options r = { .trust_anchor = o->trust_anchor, .answered = answered,
-	    .recovered = recovered };
-	struct servers s;
+	    .recovered = recovered, .longest = DNS_LONGEST };
+	struct servers s = { .n = 0 };
 	struct dns *d;
 
 	if (options_ok(o, e) < 0 || find_forwarders(o, &s, &r, e) < 0)
@@ -391,6 +391,7 @@ dns_open(const struct dns_options *o, struct err *e)
 void
 dns_close(struct dns **d)
 {
+	struct dns_question *q, *next;
 	size_t i;
 
 	if (*d == NULL)
@@ -398,10 +399,8 @@ dns_close(struct dns **d)
 	dns_resolver_stop(&(*d)->resolver);
 	/* Questions that were never answered, and that nobody waits for. */
 	for (i = 0; i < BUCKETS; i++)
-		while ((*d)->bucket[i] != NULL) {
-			struct dns_question *q = (*d)->bucket[i];
-
-			question_out(*d, q);
+		for (q = (*d)->bucket[i]; q != NULL; q = next) {
+			next = q->next;
 			question_unref(q);
 		}
 	dns_cache_free(&(*d)->cache);

@@ -28,26 +28,28 @@ enum dns_answer {
 	DNS_NO_DATA,		/* the name is there, no record of this type */
 	DNS_NO_NAME,		/* NXDOMAIN */
 	DNS_FAILED,		/* SERVFAIL, bogus, refused, a loop of aliases */
-	DNS_LATE		/* the deadline came first */
+	DNS_LATE		/* the deadline came first, or too many questions are under way */
 };
 #define DNS_NAME_MAX 253	/* characters of the longest name, without a dot at the end */
 #define DNS_RECORDS_MAX 256	/* more records of one name are DNS_FAILED */
 
 struct dns_record {
 	const uint8_t *data;	/* A: 4 bytes. AAAA: 16. TXT: its strings joined, NUL-terminated besides, may hold any
-				 * byte. MX, PTR: the name as text, lower case, NUL-terminated ("" for the root) */
+				 * byte. MX, PTR: the name as text, lower case, NUL-terminated ("" for the root); names that
+				 * no host can have are left out */
 	size_t size;		/* bytes of data, without that NUL */
-	uint16_t preference;	/* MX only; records come sorted by it */
+	uint16_t preference;	/* MX only; records come sorted by it, then by their bytes */
 };
 struct dns_records {
 	enum dns_answer answer;
 	size_t n;
 	struct dns_record *at;	/* in the arena */
-	uint32_t ttl;		/* seconds that this may be kept, clamped; also for no data, no name, failed */
+	uint32_t ttl;		/* seconds that this may be kept, clamped; also for no data, no name, failed;
+				 * 0 for late: the answer may be here the next moment */
 	bool stale;		/* outlived its ttl: the resolver fails, and this is what it said last */
 	bool cached;		/* no question was sent for it */
 	bool secure;		/* DNSSEC proved it */
-	char why[96];		/* of FAILED and LATE, for people: "SERVFAIL", "bogus", ... ; else "" */
+	char why[96];		/* of FAILED and LATE, for people: "SERVFAIL or no answer", ... ; else "" */
 };
 
 struct dns_options {

@@ -7,9 +7,9 @@
  * cache is cut into shards, each with a lock, a hash table and a list by last use; what exceeds the shard's
  * share of the memory leaves from that list's end.
  *
- * An entry is fresh until its ttl; from 80 % of it on, one asker is told to ask again, so that names in use never make a
- * message wait. Then it is stale, and serves only while the resolver fails, until the stale time is over as well. A failure
- * is an entry too, for some seconds; over a stale answer it only holds back the next question.
+ * An entry is fresh until its ttl; from 80 % of it on, one asker is told to ask again, so that names in use
+ * never make a message wait. Then it is stale, and serves only while the resolver fails, until the stale time is
+ * over as well. A failure is an entry too, for some seconds; over a stale answer it only holds back the next question.
  *
  * It does not read the clock, asks nothing and waits for nothing.
  */
@@ -63,10 +63,10 @@ cache_alloc(size_t n)
 bool
 dns_key_make(struct dns_key *k, uint64_t seed, const char *name, enum dns_type type)
 {
-	if (!dns_name_plain(name, k->text + 1))
-		return false;
 	/* "A" to "]": types are few. */
 	k->text[0] = (char)('A' + (int)type);
+	if (!dns_name_plain(name, &k->text[1]))
+		return false;
 	k->size = strlen(k->text) + 1;
 	k->hash = store_hash_text(seed, k->text);
 	return true;
@@ -128,7 +128,8 @@ find(struct shard *s, const struct dns_key *k)
 	struct entry *e;
 
 	for (e = *bucket_of(s, k->hash); e != NULL; e = e->next)
-		if (store_hash_same(e->hash, k->hash) && e->key_size == k->size && memcmp(e->key, k->text, k->size) == 0)
+		if (store_hash_same(e->hash, k->hash) && e->key_size == k->size &&
+		    memcmp(e->key, k->text, k->size) == 0)
 			return e;
 	return NULL;
 }
@@ -348,9 +349,13 @@ dns_cache_free(struct dns_cache **c)
 		return;
 	for (i = 0; i < SHARDS; i++) {
 		struct shard *s = &(*c)->shard[i];
+		struct entry *e, *older;
 
-		while (s->oldest != NULL)
-			drop(s, s->oldest);
+		for (e = s->newest; e != NULL; e = older) {
+			older = e->older;
+			dns_said_unref(&e->said);
+			free(e);
+		}
 		free(s->bucket);
 		(void)pthread_mutex_destroy(&s->lock);
 	}

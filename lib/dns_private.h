@@ -34,6 +34,7 @@
 #define DNS_BYTES_LEAST ((size_t)1 << 20)
 #define DNS_WAITING 512
 #define DNS_WAITING_MOST 4096
+#define DNS_LONGEST UINT64_C(10000000)	/* us that a question may be under way */
 
 /* ---- names and answers: dns_record.c ---- */
 
@@ -59,10 +60,11 @@ struct dns_said {
 	struct dns_kept at[];
 };
 
-/* What a packet says of the name (plain) and type, as libunbound hands it over; aliases are followed in it. Records come
- * sorted by preference and data. What cannot be read is DNS_FAILED, never a part. ttl is the least of all records
- * on the way, or of the SOA. */
-struct dns_said *dns_said_read(const uint8_t *packet, size_t n, const char *name, enum dns_type type, bool secure);
+/* What a packet says of the name (plain) and type, as libunbound hands it over; aliases are followed in it.
+ * Records come sorted by preference and data. What cannot be read is DNS_FAILED, never a part. ttl is the least
+ * of all records on the way, or of the SOA. */
+struct dns_said *dns_said_read(const uint8_t *packet, size_t n, const char *name, enum dns_type type,
+    bool secure);
 struct dns_said *dns_said_failed(const char *why);
 /* Sets ttl within the bounds for its answer. Before it is shared. */
 void dns_said_clamp(struct dns_said *s, uint32_t least, uint32_t most);
@@ -122,7 +124,8 @@ struct dns_question {
 	struct dns_question *queue;
 	struct dns_question *before, *after;
 	uint64_t since;
-	int id;				/* libunbound's */
+	int id;				/* libunbound's, when given */
+	bool given;			/* it will answer, unless that is cancelled */
 	void *resolver;
 };
 
@@ -132,6 +135,7 @@ struct dns_resolver_options {
 	size_t n_forwarders;
 	const char *trust_anchor;
 	unsigned waiting;
+	uint64_t longest;		/* us that a question may be under way */
 	/* Called by the resolver's thread, once for each question. Takes over the answer. */
 	void (*answered)(void *cookie, struct dns_question *q, struct dns_said *take_said);
 	/* Called by it when the forwarder is heard again after some failures in a row. */

@@ -3,10 +3,10 @@
 /*
  * dns_record - names as they are asked, and what an answer's packet says, as it is kept.
  *
- * libunbound has looked at the packet before (its scrubber drops what was not asked for), but whoever publishes a
- * record chooses its bytes: everything is bounded here again, and a packet of which any part that matters cannot be
- * read counts as no answer. Names inside become text in lower case; a name that no host can have (a dot, a blank or
- * a control character within a label) is left out.
+ * libunbound has looked at the packet before (its scrubber drops what was not asked for), but whoever publishes
+ * a record chooses its bytes: everything is bounded here again, and a packet of which any part that matters cannot
+ * be read counts as no answer. Names inside become text in lower case; a name that no host can have (a dot, a
+ * blank or a control character within a label) is left out.
  *
  * It asks nothing, waits for nothing and knows no resolver.
  */
@@ -126,8 +126,8 @@ add_label(const uint8_t *label, unsigned n, char to[TEXT_MAX], size_t *used, enu
 	return is;
 }
 
-/* The name at `at` as text; *end is what comes behind it there. Pointers (RFC 1035, 4.1.4) only lead back, so that
- * the walk ends. ODD: readable, but a label holds what is not printable ASCII, or a dot. */
+/* The name at `at` as text; *end is what comes behind it there. Pointers (RFC 1035, 4.1.4) only lead back, so
+ * that the walk ends. ODD: readable, but a label holds what is not printable ASCII, or a dot. */
 static enum name_is
 read_name(const struct packet *p, size_t at, char to[TEXT_MAX], size_t *end)
 {
@@ -207,8 +207,7 @@ skip_questions(const struct packet *p, size_t *at)
 
 /* ---- one record's data ---- */
 
-/* Written behind one another into a buffer as large as the packet: no record's data is longer than what it was read
- * from, but for the NUL. */
+/* Written behind one another into a buffer that has room for all. */
 struct reading {
 	const struct packet *p;
 	enum dns_type type;

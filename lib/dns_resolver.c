@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * dns_resolver - libunbound, and the thread in which it lives; the only file that knows it (and libevent, whose loop it
- * wants).
+ * dns_resolver - libunbound, and the thread in which it lives; the only file that knows it (and libevent, whose
+ * loop it wants).
  *
  * Its synchronous calls block for many seconds when a forwarder is silent, so that only the event interface is
  * used: questions come over a queue, and everything of libunbound's runs in one thread. It forwards, it does not
- * walk from the root. What it is told here: short retries, no zones of its own (it would answer for test. and the reverse of
- * private addresses itself, and wrongly), and validation only with a trust anchor, since a forwarder without
- * DNSSEC makes everything bogus.
+ * walk from the root. What it is told here: short retries, no zones of its own (it would answer for test. and the
+ * reverse of private addresses itself, and wrongly), and validation only with a trust anchor, since a forwarder
+ * without DNSSEC makes everything bogus.
  *
- * A forwarder that was away is not asked again by libunbound for longer than we can wait. When nothing but failures
- * came for two seconds, a new context without that memory takes over at the next question.
+ * A forwarder that was away is not asked again by libunbound for longer than we can wait. When nothing but
+ * failures came for two seconds, a new context without that memory takes over at the next question.
  *
  * What an answer means, who waits for it and what is kept is dns.c's business.
  */
@@ -33,8 +33,9 @@
 
 #include "lib/banned.h"
 
-#define QUESTION_US UINT64_C(10000000)	/* the longest that a question is under way */
 #define DEAF_US UINT64_C(2000000)	/* failures alone for so long: a new context */
+/* Not more often: names that always fail must not look like one outage after the other. */
+#define RECOVER_US UINT64_C(5000000)
 #define OUTAGE 4			/* failures in a row: the resolver's fault, not the names' */
 #define CLASS_IN 1
 #define BOGUS 1
@@ -53,6 +54,7 @@ struct dns_resolver {
 	size_t n_forwarders;
 	char *trust_anchor;		/* or NULL */
 	unsigned waiting;
+	uint64_t longest;
 	void (*answered)(void *, struct dns_question *, struct dns_said *);
 	void (*recovered)(void *);
 	void *cookie;
@@ -63,6 +65,8 @@ struct dns_resolver {
 	unsigned failures;		/* since the forwarder was heard */
 	bool suspicious;		/* the context has had one of them */
 	uint64_t failing;		/* when it had the first */
+	uint64_t recover;		/* not before this */
+	bool forget;			/* a new context before the next question */
 };
 
 static void on_answer(void *cookie, int rcode, void *packet, int n, int sec, char *why, int ratelimited);
@@ -74,10 +78,11 @@ struct option {
 };
 
 /*
- * A question is sent after 0, 400 and 1200 ms and given up after 2.8 s at most; with the defaults a silent forwarder holds it for 17.
- * The first wait is not shorter, however fast the forwarder was before: it may have to walk from the root, and
- * libunbound does not hear an answer to a query that it has repeated. The largest wait is above the last of those, or
- * names whose own servers are silent would make the forwarder look dead for all others.
+ * A question is sent two or three times, the first two 400 ms apart, and given up after about 3 s; with the defaults
+ * a silent forwarder holds it for 17. The first wait is not shorter, however fast the forwarder was before: it may
+ * have to walk from the root, and libunbound does not hear an answer to a query that it has repeated. The largest
+ * wait is above the last of those, or names whose own servers are silent would make the forwarder look dead for
+ * all others.
  */
 static const struct option options[] = {
 	{ "outbound-msg-retry:", "2" },
@@ -113,11 +118,14 @@ ctx_options(struct dns_resolver *r, struct ub_ctx *ctx, struct err *e)
 	size_t i;
 	int bad;
 
-	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		if ((bad = ub_ctx_set_option(ctx, options[i].name, options[i].value)) != 0)
+	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		bad = ub_ctx_set_option(ctx, options[i].name, options[i].value);
+		if (bad != 0)
 			return ctx_say(e, options[i].name, bad);
+	}
 	(void)snprintf(number, sizeof(number), "%u", 2 * r->waiting);
-	if ((bad = ub_ctx_set_option(ctx, "num-queries-per-thread:", number)) != 0)
+	bad = ub_ctx_set_option(ctx, "num-queries-per-thread:", number);
+	if (bad != 0)
 		return ctx_say(e, "num-queries-per-thread", bad);
 	if (r->trust_anchor == NULL)
 		bad = ub_ctx_set_option(ctx, "module-config:", "iterator");
@@ -130,7 +138,6 @@ static int
 ctx_fill(struct dns_resolver *r, struct ub_ctx *ctx, struct err *e)
 {
 	size_t i;
-	int bad;
 
 	/* It would write to standard error, which is not ours. */
 	(void)ub_ctx_debugout(ctx, NULL);
@@ -138,12 +145,15 @@ ctx_fill(struct dns_resolver *r, struct ub_ctx *ctx, struct err *e)
 	if (ctx_options(r, ctx, e) < 0)
 		return -1;
 	for (i = 0; i < r->n_forwarders; i++)
-		if ((bad = ub_ctx_set_fwd(ctx, r->forwarder[i])) != 0)
+		if (ub_ctx_set_fwd(ctx, r->forwarder[i]) != 0)
 			return err_set(e, ERR_INPUT, "%s is no address of a resolver", r->forwarder[i]);
 	/* The first of these ends the settings: what is wrong with them shows here. */
-	for (i = 0; i < sizeof(own_zones) / sizeof(own_zones[0]); i++)
-		if ((bad = ub_ctx_zone_remove(ctx, own_zones[i])) != 0)
+	for (i = 0; i < sizeof(own_zones) / sizeof(own_zones[0]); i++) {
+		int bad = ub_ctx_zone_remove(ctx, own_zones[i]);
+
+		if (bad != 0)
 			return ctx_say(e, r->trust_anchor == NULL ? "libunbound" : r->trust_anchor, bad);
+	}
 	return 0;
 }
 
@@ -185,6 +195,8 @@ link_out(struct dns_resolver *r, struct dns_question *q)
 static void
 listen_to(struct dns_resolver *r, enum dns_answer answer, bool at_once)
 {
+	uint64_t now;
+
 	if (answer == DNS_FAILED) {
 		r->failures++;
 		if (!r->suspicious)
@@ -194,8 +206,13 @@ listen_to(struct dns_resolver *r, enum dns_answer answer, bool at_once)
 	}
 	if (at_once)
 		return;
-	if (r->failures >= OUTAGE)
+	now = clock_mono_us();
+	if (r->failures >= OUTAGE && now >= r->recover) {
+		r->recover = now + RECOVER_US;
+		/* libunbound says for five seconds more that those failed, unless it forgets. */
+		r->forget = true;
 		r->recovered(r->cookie);
+	}
 	r->failures = 0;
 	r->suspicious = false;
 }
@@ -217,13 +234,15 @@ hand_over(struct dns_resolver *r, struct dns_question *q)
 	int id = 0, bad;
 
 	dns_name_escape(dns_key_name(&q->key), name);
-	q->id = 0;
+	q->given = false;
 	r->asking = q;
 	bad = ub_resolve_event(r->ctx, name, (int)q->type, CLASS_IN, q, on_answer, &id);
 	if (bad != 0)
 		finish(r, q, dns_said_failed(ub_strerror(bad)));
-	else if (r->asking == q)
+	else if (r->asking == q) {
 		q->id = id;
+		q->given = true;
+	}
 	r->asking = NULL;
 }
 
@@ -239,7 +258,8 @@ on_answer(void *cookie, int rcode, void *packet, int n, int sec, char *why, int 
 		(void)snprintf(text, sizeof(text), "bogus: %s", why == NULL ? "DNSSEC" : why);
 		said = dns_said_failed(text);
 	} else if (rcode != 0 || packet == NULL || n <= 0)
-		said = dns_said_failed(rcode == 5 ? "REFUSED" : "SERVFAIL");
+		/* libunbound says the same of both. */
+		said = dns_said_failed("SERVFAIL or no answer");
 	else
 		said = dns_said_read(packet, (size_t)n, dns_key_name(&q->key), q->type, sec == SECURE);
 	finish(q->resolver, q, said);
@@ -248,10 +268,10 @@ on_answer(void *cookie, int rcode, void *packet, int n, int sec, char *why, int 
 static void
 expire(struct dns_resolver *r, uint64_t now)
 {
-	while (r->oldest != NULL && now - r->oldest->since >= QUESTION_US) {
+	while (r->oldest != NULL && now - r->oldest->since >= r->longest) {
 		struct dns_question *q = r->oldest;
 
-		if (q->id != 0)
+		if (q->given)
 			(void)ub_cancel(r->ctx, q->id);
 		finish(r, q, dns_said_failed("no answer"));
 	}
@@ -268,7 +288,7 @@ start_over(struct dns_resolver *r)
 		return;
 	ub_ctx_delete(r->ctx);
 	r->ctx = ctx;
-	r->suspicious = false;
+	r->suspicious = r->forget = false;
 	q = r->oldest;
 	r->oldest = r->newest = NULL;
 	for (; q != NULL; q = after) {
@@ -320,7 +340,7 @@ on_wake(evutil_socket_t fd, short what, void *cookie)
 		return;
 	}
 	now = clock_mono_us();
-	if (r->suspicious && now - r->failing >= DEAF_US)
+	if (r->forget || (r->suspicious && now - r->failing >= DEAF_US))
 		start_over(r);
 	for (; q != NULL; q = next) {
 		next = q->queue;
@@ -417,6 +437,7 @@ resolver_new(const struct dns_resolver_options *o)
 	if (o->trust_anchor != NULL && o->trust_anchor[0] != '\0')
 		r->trust_anchor = copy(o->trust_anchor);
 	r->waiting = o->waiting;
+	r->longest = o->longest;
 	r->answered = o->answered;
 	r->recovered = o->recovered;
 	r->cookie = o->cookie;

@@ -121,8 +121,14 @@ spf_shown(struct arena *a, const void *data, size_t n)
 {
 	const size_t size = 4 * n + 8;
 	const char *text = data, *copy, *end = text + n;
-	struct str s = { arena_alloc(a, size), 0, size, false };
+	struct str s;
 
+	while (text < end && *text >= 0x20 && *text < 0x7f)
+		text++;
+	if (text == end)
+		return arena_strndup(a, data, n);	/* nearly always */
+	text = data;
+	s = (struct str){ arena_alloc(a, size), 0, size, false };
 	*s.data = '\0';
 	while (text < end) {
 		copy = arena_strndup(a, text, (size_t)(end - text));	/* ends at a NUL */
@@ -161,6 +167,12 @@ term_shown(struct arena *a, const struct token *t)
 	if (t->in->through != NULL)
 		str_cat(&s, ")");
 	return arena_strdup(a, space);
+}
+
+static const char *
+domain_shown(struct arena *a, const struct frame *in)
+{
+	return spf_shown(a, in->domain, strlen(in->domain));
 }
 
 static void
@@ -349,8 +361,8 @@ walk_count(struct walk *w, struct token *t)
 	return !w->over;
 }
 
-/* A term whose own look-up found nothing (4.6.4). The hosts of an mx are not looked at for this: a domain with
- * IPv4 hosts alone would be in error for every IPv6 client, and the order of its hosts would matter. */
+/* A term whose own look-up found nothing (4.6.4). The hosts of an mx are not looked at for this: a domain
+ * with IPv4 hosts alone would be in error for every IPv6 client, and the order of its hosts would matter. */
 static void
 walk_void(struct walk *w, const struct token *t)
 {
@@ -490,7 +502,7 @@ walk_rewrite(struct walk *w, const char *text, size_t n, const struct frame *in)
 		write_term(w, &s, &redirect, in, false);
 	if (rc == -1)
 		walk_over(w, SPF_IS_PERMERROR, "the record breaks the grammar",
-		    arena_printf(w->a, "%s: %s", spf_shown(w->a, in->domain, strlen(in->domain)), e.text));
+		    arena_printf(w->a, "%s: %s", domain_shown(w->a, in), e.text));
 	return rc == -1 ? NULL : arena_strdup(w->a, space);
 }
 
@@ -511,7 +523,6 @@ pick_record(const struct dns_records *r, const struct dns_record **one)
 static const char *
 walk_fetch(struct walk *w, const struct frame *in, const char *instead)
 {
-	const char *shown = spf_shown(w->a, in->domain, strlen(in->domain));
 	const struct dns_record given = { .data = (const uint8_t *)instead,
 		.size = instead == NULL ? 0 : strlen(instead) };
 	const struct dns_record *one = &given;
@@ -526,12 +537,13 @@ walk_fetch(struct walk *w, const struct frame *in, const char *instead)
 		walk_failed(w, in->domain, "TXT", &r);
 	else if (found == -1)
 		walk_over(w, SPF_IS_PERMERROR, "several SPF records",
-		    arena_printf(w->a, "%s has several SPF records, not one (RFC 7208, 4.5)", shown));
+		    arena_printf(w->a, "%s has several SPF records, not one (RFC 7208, 4.5)",
+			domain_shown(w->a, in)));
 	else if (found == 0 && in->through == NULL)
 		walk_over(w, SPF_IS_NONE, "no SPF record", "");
 	else if (found == 0)
 		walk_over(w, SPF_IS_PERMERROR, term_shown(w->a, in->through),
-		    arena_printf(w->a, "%s has no SPF record%s", shown,
+		    arena_printf(w->a, "%s has no SPF record%s", domain_shown(w->a, in),
 			r.answer == DNS_NO_NAME ? ": there is no such name" : ""));
 	if (w->over)
 		return NULL;

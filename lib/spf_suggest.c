@@ -96,7 +96,7 @@ static const char *
 as_network(struct arena *a, const char *word)
 {
 	static const char *const names[] = { "", "a:", "mx:", "include:", "ip4:", "ip6:", "ip:" };
-	const char *qualifier = memchr("+-~?", *word, 5) != NULL && *word != '\0' ? word++ : "";
+	const char *qualifier = memchr("+-~?", *word, 4) != NULL ? word++ : "";
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -138,12 +138,9 @@ respelled(struct arena *a, const char *word)
 static const char *
 mended(struct arena *a, const char *word)
 {
-	const char *to = respelled(a, word), *net;
+	const char *to = respelled(a, word);
 
-	if (*to != '\0' && is_right(to))
-		return to;
-	net = as_network(a, to);
-	return net != NULL ? net : NULL;
+	return *to != '\0' && is_right(to) ? to : as_network(a, to);
 }
 
 /* ---- reading what is published ---- */
@@ -450,6 +447,7 @@ note_rest(struct draft *d, const char *record)
 {
 	static const struct net_addr nobody = { .bits = 32 };	/* 0.0.0.0: in nobody's record */
 	struct spf_verdict v;
+	struct spf_term t;
 	size_t i;
 
 	try_one(d, record, &nobody, &v);
@@ -462,7 +460,7 @@ note_rest(struct draft *d, const char *record)
 	if (d->all == NULL && d->redirect == NULL)
 		note(d, "The record ends without \"all\", so it forbids nothing: end it in ~all or -all.");
 	for (i = 0; i < d->n; i++)
-		if (strcasestr(d->word[i], "ptr") == d->word[i])
+		if (spf_record_term(d->word[i], strlen(d->word[i]), &t, NULL) == 1 && t.kind == SPF_PTR)
 			note(d, "\"ptr\" should not be used (RFC 7208, 5.5).");
 	if (strlen(record) > LONG_RECORD)
 		note(d, "The record is long: answers over 512 bytes do not reach every recipient.");

@@ -20,9 +20,9 @@ UNIT_THREADS = \
 	t/unit/test_log t/unit/test_mail t/unit/test_signature t/unit/test_spf t/unit/test_store_threads \
 	t/unit/test_table_contract
 TOOLS = \
-	t/bench/bench_chain t/bench/bench_preflight t/bench/bench_signature t/bench/bench_spf \
-	t/bench/bench_store t/bench/bench_table t/bench/floor t/bench/loadgen t/dns/ask t/dns/outage \
-	t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
+	t/bench/bench_chain t/bench/bench_dns t/bench/bench_preflight t/bench/bench_signature \
+	t/bench/bench_spf t/bench/bench_store t/bench/bench_table t/bench/floor t/bench/loadgen t/dns/ask \
+	t/dns/outage t/milter/activate t/milter/hammer t/milter/play t/scenarios/play t/unit/conf_rows
 
 if CMOCKA
 check_PROGRAMS += $(UNIT)
@@ -44,6 +44,7 @@ bench: all $(TOOLS)
 	top_builddir=. srcdir=$(srcdir) $(srcdir)/t/bench/run-postfix $(BENCHFLAGS)
 	t/bench/bench_chain $(srcdir)/etc/signatures.conf
 	t/bench/bench_chain $(srcdir)/etc/signatures.conf 1000000 1000000
+	t/bench/bench_dns
 	t/bench/bench_store
 	t/bench/bench_preflight
 	t/bench/bench_table
@@ -171,6 +172,9 @@ t_bench_bench_chain_SOURCES = t/bench/bench_chain.c
 t_bench_bench_preflight_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_preflight_LDADD = $(TEST_LIBS)
 t_bench_bench_preflight_SOURCES = t/bench/bench_preflight.c
+t_bench_bench_dns_CPPFLAGS = $(TEST_CPPFLAGS)
+t_bench_bench_dns_LDADD = $(TEST_LIBS)
+t_bench_bench_dns_SOURCES = t/bench/bench_dns.c t/unit/dns_server.c t/unit/dns_server.h
 t_bench_bench_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_bench_bench_signature_LDADD = $(TEST_LIBS)
 t_bench_bench_signature_SOURCES = t/bench/bench_signature.c
@@ -191,8 +195,8 @@ t_bench_loadgen_LDADD = -lm
 t_bench_loadgen_SOURCES = t/bench/loadgen.c t/milter/mta.c t/milter/mta.h
 
 FUZZERS = \
-	t/fuzz/fuzz_conf t/fuzz/fuzz_dmarc t/fuzz/fuzz_explain t/fuzz/fuzz_from t/fuzz/fuzz_header t/fuzz/fuzz_signature \
-	t/fuzz/fuzz_spf t/fuzz/fuzz_table
+	t/fuzz/fuzz_conf t/fuzz/fuzz_dmarc t/fuzz/fuzz_dns t/fuzz/fuzz_explain t/fuzz/fuzz_from \
+	t/fuzz/fuzz_header t/fuzz/fuzz_signature t/fuzz/fuzz_spf t/fuzz/fuzz_table
 EXTRA_PROGRAMS += $(FUZZERS)
 fuzzers: $(FUZZERS)
 t_fuzz_fuzz_conf_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -205,6 +209,11 @@ t_fuzz_fuzz_dmarc_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_dmarc_SOURCES = t/fuzz/fuzz_dmarc.c
 t_fuzz_fuzz_dmarc_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 t_fuzz_fuzz_dmarc_LDFLAGS = -fsanitize=fuzzer
+t_fuzz_fuzz_dns_CPPFLAGS = $(TEST_CPPFLAGS)
+t_fuzz_fuzz_dns_LDADD = $(TEST_LIBS)
+t_fuzz_fuzz_dns_SOURCES = t/fuzz/fuzz_dns.c
+t_fuzz_fuzz_dns_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+t_fuzz_fuzz_dns_LDFLAGS = -fsanitize=fuzzer
 t_fuzz_fuzz_explain_CPPFLAGS = $(TEST_CPPFLAGS)
 t_fuzz_fuzz_explain_LDADD = $(TEST_LIBS)
 t_fuzz_fuzz_explain_SOURCES = t/fuzz/fuzz_explain.c

@@ -8,12 +8,17 @@
 #     END
 #     ... "127.0.0.1@$nsd_port" ...
 #     nsd_freeze; nsd_thaw		as if the host were gone for a while
+#     nsd_signed=yes; nsd_start ...	with DNSSEC; $nsd_anchor is the file of the trust anchor. nsd_forge is a
+#					sed script that changes the zone after it was signed
 #
 # It serves the root zone with what standard input says (ttl 300 where none is given), so that any name may stand
 # in it; the rest is NXDOMAIN with 120 seconds. It runs in a process group of its own, is ended by its pid.
 
 nsd_pid=
 nsd_port=
+nsd_signed=
+nsd_forge=
+nsd_anchor=$T/nsd/anchor
 
 # A port that is free for UDP and TCP.
 nsd_free_port() {
@@ -32,6 +37,7 @@ nsd_start() {
 		printf '$TTL 300\n. SOA ns.invalid. root.invalid. 1 3600 600 86400 120\n. NS ns.invalid.\n'
 		cat
 	} >"$T/nsd/zone"
+	[ -z "$nsd_signed" ] || nsd_sign
 	cat >"$T/nsd/nsd.conf" <<-END
 	server:
 		ip-address: 127.0.0.1@$nsd_port
@@ -53,11 +59,21 @@ nsd_start() {
 	setsid nsd -d -c "$T/nsd/nsd.conf" >"$T/nsd/log" 2>&1 &
 	nsd_pid=$!
 	t_pids="$t_pids $nsd_pid"
-	if ! await 10 grep -q 'nsd started' "$T/nsd/log"; then
+	if ! await 10 grep -q 'nsd started' "$T/nsd/log" || grep 'error' "$T/nsd/log"; then
 		check "NSD starts" false
 		sed 's/^/# /' "$T/nsd/log"
 		t_done
 	fi
+}
+
+nsd_sign() (
+	cd "$T/nsd" || exit 1
+	nsd_key=$(ldns-keygen -k -a ECDSAP256SHA256 .) && cp "$nsd_key.ds" anchor &&
+	    ldns-signzone -f zone.signed zone "$nsd_key" && sed "$nsd_forge" zone.signed >zone
+)
+
+nsd_stop() {
+	kill "$nsd_pid" && await 5 gone "$nsd_pid"
 }
 
 nsd_freeze() {

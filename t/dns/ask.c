@@ -3,7 +3,7 @@
 /*
  * ask - what lib/dns.h says, a line a question. For t/e2e/dns.t, and for looking by hand.
  *
- *     ask ADDRESS@PORT [MS]	reads lines "NAME TYPE" (TYPE: A AAAA MX TXT PTR)
+ *     ask ADDRESS@PORT [MS [ANCHOR]]	reads lines "NAME TYPE" (TYPE: A AAAA MX TXT PTR)
  *
  * Prints "NAME TYPE found TTL DATA | DATA", "NAME TYPE no-data TTL", no-name, failed WHY, late. Bytes of TXT that
  * are no printable ASCII come as \DDD.
@@ -86,7 +86,8 @@ int
 main(int argc, char **argv)
 {
 	const char *forwarder = argc > 1 ? argv[1] : "";
-	struct dns_options o = { .forwarders = &forwarder, .n_forwarders = 1 };
+	struct dns_options o = { .forwarders = &forwarder, .n_forwarders = 1,
+	    .trust_anchor = argc > 3 ? argv[3] : NULL };
 	uint64_t ms = argc > 2 ? strtoul(argv[2], NULL, 10) : 5000;
 	char line[1100], name[1000], type[8];
 	struct err e;

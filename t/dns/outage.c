@@ -5,8 +5,9 @@
  *
  *     outage ADDRESS@PORT PID		the process group of the resolver, which has *.wild.example A
  *
- * Proves that nobody waits longer than its deadline (200 ms) and a half more, that memory and threads stay bounded, and that names
- * that failed meanwhile are found within 30 seconds of its return.
+ * Proves that nobody waits more than 50 ms beyond its deadline of 200 (a plain sleep beside them is the measure of
+ * what the machine adds), that memory and threads stay bounded, and that names that failed meanwhile are found
+ * within 30 seconds of its return.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -142,7 +143,8 @@ during(void)
 	    (unsigned)atomic_load(&nap_worst), status("VmRSS") - rss);
 	check(atomic_load(&found) == 0 && atomic_load(&asked) >= THREADS, "nothing new is found");
 	check(atomic_load(&known_missed) == 0, "what is known is found");
-	check(atomic_load(&worst) <= GRACE + atomic_load(&nap_worst), "nobody waits longer than its deadline and 50 ms");
+	check(atomic_load(&worst) <= GRACE + atomic_load(&nap_worst),
+	    "nobody waits longer than its deadline and 50 ms");
 }
 
 int

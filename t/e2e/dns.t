@@ -58,7 +58,7 @@ nothing.example A no-name 120
 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa PTR found 300 six.host.example
 c1.example TXT found 60 "v=spf1 ip4:192.0.2.7 -all"
 c1.example A no-data 60
-loop1.example A failed 15 SERVFAIL
+loop1.example A failed 15 SERVFAIL or no answer
 dangling.example A no-name 120
 lab.test A found 300 192.0.2.9
 x.wild.example A found 300 192.0.2.3
@@ -74,4 +74,21 @@ check "a record of 3200 bytes" [ "$(tail -1 "$T/got" | tr -cd 0 | wc -c)" -ge 32
 sed 's/^\(not \)\{0,1\}ok/# &/; /^1\.\./d' "$T/outage"
 check "the resolver is stopped, and comes back" [ "$(grep -c '^ok' "$T/outage")" = 10 ]
 nsd_thaw
+nsd_stop
+
+# With a trust anchor: proven, and forged after it was signed.
+nsd_signed=yes
+nsd_forge='s/192\.0\.2\.9/192.0.2.10/'
+nsd_start <"$T/zone"
+cat >"$T/want" <<-'END'
+acme.example TXT found 300 "v=spf1 ip4:192.0.2.7 -all" (secure)
+c1.example TXT found 60 "v=spf1 ip4:192.0.2.7 -all" (secure)
+acme.example A no-data 120 (secure)
+nothing.example A no-name 120 (secure)
+x.wild.example A found 300 192.0.2.3 (secure)
+END
+cut -d' ' -f1,2 "$T/want" | "$ask" "127.0.0.1@$nsd_port" 5000 "$nsd_anchor" >"$T/got" 2>&1
+check "what DNSSEC proves" diff "$T/want" "$T/got"
+echo 'lab.test A' | "$ask" "127.0.0.1@$nsd_port" 5000 "$nsd_anchor" >"$T/got" 2>&1
+check "a forged record is bogus" grep -q '^lab.test A failed 15 bogus' "$T/got"
 t_done

@@ -99,8 +99,8 @@ head(unsigned rcode, unsigned answers, unsigned authority)
 static void
 record(const char *owner, size_t owner_size, unsigned type, uint32_t ttl, const char *data, size_t n)
 {
-	const char fixed[10] = { (char)(type >> 8), (char)type, 0, 1, (char)(ttl >> 24), (char)(ttl >> 16), (char)(ttl >> 8),
-	    (char)ttl, (char)(n >> 8), (char)n };
+	const char fixed[10] = { (char)(type >> 8), (char)type, 0, 1, (char)(ttl >> 24), (char)(ttl >> 16),
+	    (char)(ttl >> 8), (char)ttl, (char)(n >> 8), (char)n };
 
 	put(owner, owner_size);
 	put(fixed, 10);
@@ -194,7 +194,8 @@ test_aliases(void **state)
 	head(0, 20, 0);
 	OWN(5, 20, "\1a\300\21");
 	for (i = 0; i < 19; i++) {
-		const char owner[4] = { 1, (char)('a' + i), (char)0xc0, 17 }, target[4] = { 1, (char)('b' + i), (char)0xc0, 17 };
+		const char owner[4] = { 1, (char)('a' + i), (char)0xc0, 17 };
+		const char target[4] = { 1, (char)('b' + i), (char)0xc0, 17 };
 
 		record(owner, 4, 5, 20, target, 4);
 	}
