@@ -11,7 +11,7 @@ UNIT = \
 	t/unit/test_conf t/unit/test_date t/unit/test_dkim t/unit/test_dmarc t/unit/test_dns \
 	t/unit/test_dns_cache t/unit/test_dns_record t/unit/test_dns_zone t/unit/test_facts \
 	t/unit/test_limit t/unit/test_limit_key t/unit/test_listen \
-	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_signature \
+	t/unit/test_log t/unit/test_mail t/unit/test_message_file t/unit/test_net t/unit/test_preflight t/unit/test_signature \
 	t/unit/test_spf t/unit/test_spf_suite \
 	t/unit/test_store_contract t/unit/test_store_memory t/unit/test_store_threads t/unit/test_str \
 	t/unit/test_table t/unit/test_table_contract t/unit/test_verdict
@@ -115,6 +115,9 @@ t_unit_test_message_file_SOURCES = t/unit/test_message_file.c
 t_unit_test_net_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_net_LDADD = $(TEST_LIBS)
 t_unit_test_net_SOURCES = t/unit/test_net.c
+t_unit_test_preflight_CPPFLAGS = $(TEST_CPPFLAGS)
+t_unit_test_preflight_LDADD = $(TEST_LIBS)
+t_unit_test_preflight_SOURCES = t/unit/test_preflight.c t/unit/clock_fake.c t/unit/clock_fake.h t/unit/dns_zone.c t/unit/dns_zone.h
 t_unit_test_signature_CPPFLAGS = $(TEST_CPPFLAGS)
 t_unit_test_signature_LDADD = $(TEST_LIBS)
 t_unit_test_signature_SOURCES = t/unit/test_signature.c
