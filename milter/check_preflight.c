@@ -342,9 +342,9 @@ judge_alignment(struct judging *j, const struct preflight_from *from)
 	}
 	if (action == CONF_ACCEPT)
 		return;
-	reply = arena_printf(a, "DMARC of %.160s would have recipients %s this message; %.180s", from->domain,
-	    from->policy == DMARC_REJECT ? "refuse" : from->policy == DMARC_QUARANTINE ?
-	    "treat as spam" : "distrust", what_to_do(j, from));
+	reply = arena_printf(a, "DMARC of %.160s would have recipients %s; %.180s", from->domain,
+	    from->policy == DMARC_REJECT ? "refuse this message" : from->policy == DMARC_QUARANTINE ?
+	    "take this message for spam" : "distrust this message", what_to_do(j, from));
 	desk = arena_printf(a, "DMARC of %.253s has policy %s%s%s, signing %s: %.300s", from->domain,
 	    dmarc_policy_text(from->published), from->published == from->policy ? "" :
 	    " (one step weaker by pct or t)", from->differ ? " (receivers by RFC 7489 and RFC 9989 differ)" :
