@@ -102,8 +102,9 @@ static const struct option options[] = {
 	{ "key-cache-slabs:", "1" },
 };
 
-/* Zones that libunbound would answer itself, beyond those of addresses. */
-static const char *const own_zones[] = { "test.", "invalid.", "home.arpa.", "onion." };
+/* Zones that libunbound would answer itself, beyond those of addresses, though a forwarder may have them. That of
+ * onion. stays: such names are not to be asked (RFC 7686). */
+static const char *const own_zones[] = { "test.", "home.arpa." };
 
 static int
 ctx_say(struct err *e, const char *what, int r)
