@@ -5,9 +5,9 @@
  *
  *     outage ADDRESS@PORT PID		the process group of the resolver, which has *.wild.example A
  *
- * Proves that nobody waits more than 50 ms beyond its deadline of 200 (a plain sleep beside them is the measure of
- * what the machine adds), that memory and threads stay bounded, and that names that failed meanwhile are found
- * within 30 seconds of its return.
+ * Proves that nobody waits more than 50 ms beyond its deadline of 200 (a plain sleep beside them is the
+ * measure of what the machine adds), that memory and threads stay bounded, and that names that failed
+ * meanwhile are found within 30 seconds of its return.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -132,7 +132,7 @@ during(void)
 	atomic_store(&stop, true);
 	for (i = 0; i < THREADS; i++)
 		(void)pthread_join(threads[i], NULL);
-	(void)printf("# %u asked, %u sent, %u under way, worst %u us beyond the deadline (a sleep: %u), memory +%lu kB\n",
+	(void)printf("# %u asked, %u sent, %u under way, %u us beyond the deadline (a sleep: %u), +%lu kB\n",
 	    atomic_load(&asked), (unsigned)c.sent, (unsigned)c.under_way, (unsigned)atomic_load(&worst),
 	    (unsigned)atomic_load(&nap_worst), status("VmRSS") - rss);
 	check(atomic_load(&found) == 0 && atomic_load(&asked) >= THREADS, "nothing new is found");

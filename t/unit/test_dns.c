@@ -2,8 +2,9 @@
 /* Copyright (c) 2026 the Gatepost authors */
 /*
  * test_dns - the whole of lib/dns.h against a name server in this process that answers, lies, is slow, or is
- * gone (dns_server.c): what askers get, how long they wait, how many questions are sent, and that it comes back.
- * Meant to be built with the thread sanitizer as well. Time is real here; what ages is tested in test_dns_cache.
+ * gone (dns_server.c): what askers get, how long they wait, how many questions are sent, and that it comes
+ * back. Meant to be built with the thread sanitizer as well. Time is real here; what ages is tested in
+ * test_dns_cache.
  */
 #include "lib/dns.h"
 
@@ -154,7 +155,8 @@ check_case(size_t i, bool again)
 	}
 	if (r.answer != cases[i].answer || r.n != cases[i].n || (r.ttl != cases[i].ttl && !again) ||
 	    r.ttl > cases[i].ttl)
-		fail_msg("%s: answer %u, %zu records, ttl %u, %s", cases[i].name, r.answer, r.n, r.ttl, r.why);
+		fail_msg("%s: answer %u, %zu records, ttl %u, %s", cases[i].name, r.answer, r.n, r.ttl,
+		    r.why);
 	assert_int_equal(r.why[0] != '\0', r.answer == DNS_FAILED || r.answer == DNS_LATE);
 	assert_false(r.stale);
 	assert_false(r.secure);
@@ -208,14 +210,17 @@ test_options(void **state)
 		{ "192.0.2.53", NULL, "/nowhere/root.key", 0, NULL },
 		{ "192.0.2.53", NULL, NULL, 4096, "the cache of records wants 1 MiB at least" },
 	};
-	static const char *const good[] = { "192.0.2.53", "192.0.2.53@5300", "2001:db8::53", "2001:db8::53@5300" };
+	static const char *const good[] = {
+		"192.0.2.53", "192.0.2.53@5300", "2001:db8::53", "2001:db8::53@5300"
+	};
 	struct err e;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct dns_options o = { .forwarders = &bad[i].forwarder, .n_forwarders = bad[i].forwarder != NULL,
-		    .resolv_conf = bad[i].resolv_conf, .trust_anchor = bad[i].anchor, .cache_bytes = bad[i].bytes };
+		struct dns_options o = { .forwarders = &bad[i].forwarder,
+		    .n_forwarders = bad[i].forwarder != NULL, .resolv_conf = bad[i].resolv_conf,
+		    .trust_anchor = bad[i].anchor, .cache_bytes = bad[i].bytes };
 
 		assert_null(dns_open(&o, &e));
 		if (bad[i].why != NULL)
@@ -494,7 +499,8 @@ test_outage(void **state)
 	assert_int_equal(sum.failed + sum.late, 2 * THREADS);
 	assert_true(sum.refused > 0);
 	if (sum.worst > sum.nap_worst + 50 * MS)
-		fail_msg("%u us beyond the deadline, a sleep %u", (unsigned)sum.worst, (unsigned)sum.nap_worst);
+		fail_msg("%u us beyond the deadline, a sleep %u", (unsigned)sum.worst,
+		    (unsigned)sum.nap_worst);
 	dns_count(dns, &c);
 	assert_true(c.under_way <= 40);
 	/* What is known is said as ever. */
@@ -534,7 +540,7 @@ test_stale_serves(void **state)
 		r = ask("ttl0.example", DNS_A, 50);
 		assert_int_equal(r.answer, DNS_FOUND);
 	} while (!r.stale);
-	/* The first waited for its deadline; while the question is slow, and after it has failed, nobody does. */
+	/* The first waited for its deadline; while the question is slow, and after it failed, nobody does. */
 	assert_true(r.cached || clock_mono_us() - from >= 45 * MS);
 	r = ask("ttl0.example", DNS_A, LONG);
 	assert_true(r.stale);
@@ -660,7 +666,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(answers), TEST(options), TEST(resolv_conf), TEST(one_question_for_all), TEST(late_answer_is_kept),
+		TEST(answers), TEST(options), TEST(resolv_conf), TEST(one_question_for_all),
+		TEST(late_answer_is_kept),
 		TEST(question_ends),
 		TEST(outage), TEST(stale_serves), TEST(asks_ahead), TEST(close_with_questions), TEST(hammer),
 	};
