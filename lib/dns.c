@@ -8,8 +8,8 @@
  * is in the cache for the next message. Questions are bounded in number and in age, so that a dead resolver
  * costs neither memory nor threads, and each message at most its deadline.
  *
- * An answer that has outlived its ttl is asked for again, and given when the resolver fails or is too slow; once
- * it has been too slow for one asker, the next ones do not wait for that question.
+ * An answer that has outlived its ttl is asked for again, and given when the resolver fails or is too slow;
+ * once it has been too slow for one asker, the next ones do not wait for that question.
  *
  * How libunbound is driven is in dns_resolver.c, what is kept and when it ages in dns_cache.c.
  */
@@ -33,7 +33,7 @@ struct dns {
 	struct dns_resolver *resolver;
 	uint32_t least, most;		/* ttl */
 	unsigned waiting;
-	pthread_mutex_t lock;		/* guards the questions under way and what dns_private.h says of each */
+	pthread_mutex_t lock;		/* guards the questions under way, with what is dns.c's in them */
 	struct dns_question *bucket[BUCKETS];
 	unsigned under_way;
 	atomic_ullong asked, hits, sent, failed, late, stale;
@@ -138,11 +138,11 @@ recovered(void *cookie)
 
 enum ask { ASK_KNOWN, ASK_UNDER_WAY, ASK_FULL };
 
-/* Gets the question under way, one that is there or a new one, with a reference when q is not NULL. KNOWN: the
- * answer came in the meantime and is in out. */
+/* Gets the question under way, one that is there or a new one, with a reference when q is not NULL. KNOWN:
+ * the answer came in the meantime and is in out. */
 static enum ask
-question_get(struct dns *d, const struct dns_key *k, enum dns_type type, struct arena *a, struct dns_records *out,
-    struct dns_question **q)
+question_get(struct dns *d, const struct dns_key *k, enum dns_type type, struct arena *a,
+    struct dns_records *out, struct dns_question **q)
 {
 	struct dns_question *found, *fresh = NULL;
 	struct dns_said *old = NULL;
@@ -203,8 +203,8 @@ give_late(struct dns_records *out, const char *why)
 }
 
 static void
-ask_resolver(struct dns *d, const struct dns_key *k, enum dns_type type, uint64_t deadline, struct dns_said *old,
-    struct arena *a, struct dns_records *out)
+ask_resolver(struct dns *d, const struct dns_key *k, enum dns_type type, uint64_t deadline,
+    struct dns_said *old, struct arena *a, struct dns_records *out)
 {
 	struct dns_question *q = NULL;
 	struct dns_said *said = NULL;
@@ -265,7 +265,8 @@ dns_count(struct dns *d, struct dns_counts *to)
 {
 	*to = (struct dns_counts){
 		.asked = atomic_load(&d->asked), .hits = atomic_load(&d->hits), .sent = atomic_load(&d->sent),
-		.failed = atomic_load(&d->failed), .late = atomic_load(&d->late), .stale = atomic_load(&d->stale)
+		.failed = atomic_load(&d->failed), .late = atomic_load(&d->late),
+		.stale = atomic_load(&d->stale)
 	};
 	dns_cache_size(d->cache, &to->entries, &to->bytes);
 	(void)pthread_mutex_lock(&d->lock);
@@ -317,7 +318,8 @@ read_resolv_conf(const char *path, struct servers *to, struct err *e)
 }
 
 static int
-find_forwarders(const struct dns_options *o, struct servers *s, struct dns_resolver_options *to, struct err *e)
+find_forwarders(const struct dns_options *o, struct servers *s, struct dns_resolver_options *to,
+    struct err *e)
 {
 	size_t i;
 
@@ -365,7 +367,8 @@ dns_new(const struct dns_options *o)
 	d->least = o->ttl_least == 0 ? DNS_TTL_LEAST : o->ttl_least;
 	d->most = o->ttl_most == 0 ? DNS_TTL_MOST : o->ttl_most;
 	d->waiting = o->waiting == 0 ? DNS_WAITING : o->waiting;
-	d->cache = dns_cache_new(o->cache_bytes == 0 ? DNS_BYTES : o->cache_bytes, o->stale == 0 ? DNS_STALE : o->stale);
+	d->cache = dns_cache_new(o->cache_bytes == 0 ? DNS_BYTES : o->cache_bytes,
+	    o->stale == 0 ? DNS_STALE : o->stale);
 	return d;
 }
 

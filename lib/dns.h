@@ -34,9 +34,9 @@ enum dns_answer {
 #define DNS_RECORDS_MAX 256	/* more records of one name are DNS_FAILED */
 
 struct dns_record {
-	const uint8_t *data;	/* A: 4 bytes. AAAA: 16. TXT: its strings joined, NUL-terminated besides, may hold any
-				 * byte. MX, PTR: the name as text, lower case, NUL-terminated ("" for the root); names that
-				 * no host can have are left out */
+	const uint8_t *data;	/* A: 4 bytes. AAAA: 16. TXT: its strings joined, NUL-terminated besides, may
+				 * hold any byte. MX, PTR: the name as text, lower case, NUL-terminated (""
+				 * for the root); names that no host can have are left out */
 	size_t size;		/* bytes of data, without that NUL */
 	uint16_t preference;	/* MX only; records come sorted by it, then by their bytes */
 };
@@ -53,13 +53,14 @@ struct dns_records {
 };
 
 struct dns_options {
-	const char *const *forwarders;	/* "192.0.2.53", "192.0.2.53@5300", "2001:db8::53@5300"; n 0 = those of resolv.conf */
+	const char *const *forwarders;	/* "192.0.2.53", "192.0.2.53@5300", "2001:db8::53@5300"; n 0 = of
+					 * resolv.conf */
 	size_t n_forwarders;
 	const char *resolv_conf;	/* NULL = /etc/resolv.conf */
 	const char *trust_anchor;	/* file of a DNSSEC trust anchor; NULL or "" = no validation */
 	size_t cache_bytes;		/* most memory of the record cache; 0 = 32 MiB */
 	uint32_t ttl_least, ttl_most;	/* seconds; 0 = 30 and 3600 */
-	uint32_t stale;			/* seconds that an old answer serves while the resolver fails; 0 = 86400 */
+	uint32_t stale;			/* seconds that an outlived answer may serve; 0 = 86400 */
 	unsigned waiting;		/* most questions under way at once; 0 = 512 */
 };
 struct dns;
@@ -68,12 +69,12 @@ struct dns;
 struct dns *dns_open(const struct dns_options *o, struct err *e);
 /* Ends it. No other thread may be asking. *d may be NULL. */
 void dns_close(struct dns **d);
-/* Never fails otherwise than in out->answer. name is ASCII (A-labels), case does not matter, one dot at the end is allowed;
- * what is no name (an empty label, more than 63 or 253 characters) is DNS_NO_NAME without a question. deadline is on
- * clock_mono_us. */
+/* Never fails otherwise than in out->answer. name is ASCII (A-labels), case does not matter, one dot at the
+ * end is allowed; what is no name (an empty label, more than 63 or 253 characters) is DNS_NO_NAME without a
+ * question. deadline is on clock_mono_us. */
 void dns_ask(struct dns *d, const char *name, enum dns_type type, uint64_t deadline, struct arena *a,
     struct dns_records *out);
-/* For metrics and people: questions asked of the cache, answered from it, sent, failed, late; entries, bytes. */
+/* For metrics and people: questions asked, answered from the cache, sent, failed, late; entries, bytes. */
 struct dns_counts { uint64_t asked, hits, sent, failed, late, stale; size_t entries, bytes, under_way; };
 void dns_count(struct dns *d, struct dns_counts *to);
 

@@ -8,8 +8,9 @@
  * share of the memory leaves from that list's end.
  *
  * An entry is fresh until its ttl; from 80 % of it on, one asker is told to ask again, so that names in use
- * never make a message wait. Then it is stale, and serves only while the resolver fails, until the stale time is
- * over as well. A failure is an entry too, for some seconds; over a stale answer it only holds back the next question.
+ * never make a message wait. Then it is stale, and serves only while the resolver fails, until the stale time
+ * is over as well. A failure is an entry too, for some seconds; over a stale answer it only holds back the
+ * next question.
  *
  * It does not read the clock, asks nothing and waits for nothing.
  */
@@ -252,8 +253,8 @@ left(uint64_t end, uint64_t now)
 }
 
 enum dns_get
-dns_cache_get(struct dns_cache *c, const struct dns_key *k, uint64_t now, struct arena *a, struct dns_records *out,
-    struct dns_said **old)
+dns_cache_get(struct dns_cache *c, const struct dns_key *k, uint64_t now, struct arena *a,
+    struct dns_records *out, struct dns_said **old)
 {
 	struct shard *s = shard_of(c, k);
 	enum dns_get got = DNS_GET_NOTHING;

@@ -3,14 +3,14 @@
 #ifndef LIB_DNS_PRIVATE_H
 #define LIB_DNS_PRIVATE_H
 /*
- * dns_private - what dns.c (who asks, who waits), dns_record.c (names and answers), dns_cache.c (what is kept)
- * and dns_resolver.c (libunbound and its thread) share.
+ * dns_private - what dns.c (who asks, who waits), dns_record.c (names and answers), dns_cache.c (what is
+ * kept) and dns_resolver.c (libunbound and its thread) share.
  *
  * A question goes: dns_ask -> dns_cache_get; a miss -> one dns_question for all who ask the same ->
  * dns_resolver_ask -> libunbound -> dns_said_read -> dns_cache_put -> the askers that still wait.
  *
- * A struct dns_said is one answer as it is kept: one piece of memory, never changed once it is shared, counted
- * references.
+ * A struct dns_said is one answer as it is kept: one piece of memory, never changed once it is shared,
+ * counted references.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -61,8 +61,8 @@ struct dns_said {
 };
 
 /* What a packet says of the name (plain) and type, as libunbound hands it over; aliases are followed in it.
- * Records come sorted by preference and data. What cannot be read is DNS_FAILED, never a part. ttl is the least
- * of all records on the way, or of the SOA. */
+ * Records come sorted by preference and data. What cannot be read is DNS_FAILED, never a part. ttl is the
+ * least of all records on the way, or of the SOA. */
 struct dns_said *dns_said_read(const uint8_t *packet, size_t n, const char *name, enum dns_type type,
     bool secure);
 struct dns_said *dns_said_failed(const char *why);
@@ -91,7 +91,7 @@ dns_key_name(const struct dns_key *k)
 enum dns_get {
 	DNS_GET_NOTHING,
 	DNS_GET_FRESH,		/* out is the answer */
-	DNS_GET_AGEING,		/* the same, and the caller should ask again, without waiting. Said once a lifetime */
+	DNS_GET_AGEING,		/* the same, and the caller should ask again, without waiting. Said once */
 	DNS_GET_STALE,		/* outlived: ask; *old is a reference that serves if the resolver fails */
 	DNS_GET_HELD		/* outlived, and the resolver failed a moment ago: out is the old answer */
 };

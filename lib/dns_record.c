@@ -3,10 +3,10 @@
 /*
  * dns_record - names as they are asked, and what an answer's packet says, as it is kept.
  *
- * libunbound has looked at the packet before (its scrubber drops what was not asked for), but whoever publishes
- * a record chooses its bytes: everything is bounded here again, and a packet of which any part that matters cannot
- * be read counts as no answer. Names inside become text in lower case; a name that no host can have (a dot, a
- * blank or a control character within a label) is left out.
+ * libunbound has looked at the packet before (its scrubber drops what was not asked for), but whoever
+ * publishes a record chooses its bytes: everything is bounded here again, and a packet of which any part that
+ * matters cannot be read counts as no answer. Names inside become text in lower case; a name that no host can
+ * have (a dot, a blank or a control character within a label) is left out.
  *
  * It asks nothing, waits for nothing and knows no resolver.
  */
@@ -38,8 +38,11 @@ dns_name_plain(const char *name, char to[DNS_NAME_MAX + 1])
 	for (i = 0; name[i] != '\0'; i++) {
 		char c = name[i];
 
-		if (i == DNS_NAME_MAX)
-			return name[i] == '.' && name[i + 1] == '\0' && label > 0 ? (to[i] = '\0', true) : false;
+		if (i == DNS_NAME_MAX) {
+			/* Only the dot at the end has room no more. */
+			to[i] = '\0';
+			return c == '.' && name[i + 1] == '\0' && label > 0;
+		}
 		if (c == '.') {
 			if (label == 0)
 				return false;
@@ -57,7 +60,8 @@ dns_name_plain(const char *name, char to[DNS_NAME_MAX + 1])
 static bool
 name_byte_plain(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '/';
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
+	    c == '/';
 }
 
 void
@@ -121,7 +125,11 @@ add_label(const uint8_t *label, unsigned n, char to[TEXT_MAX], size_t *used, enu
 		if (c <= ' ' || c >= 0x7f || c == '.')
 			is = NAME_ODD;
 		/* What text cannot hold becomes a capital letter, which no plain name has: it equals none. */
-		to[(*used)++] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c == '\0' || c == '.' ? 'X' : c);
+		if (c == '\0' || c == '.')
+			c = 'X';
+		else if (c >= 'A' && c <= 'Z')
+			c = (uint8_t)(c + ('a' - 'A'));
+		to[(*used)++] = (char)c;
 	}
 	return is;
 }
@@ -439,7 +447,9 @@ take_answer(struct reading *to, const struct rr *seen, unsigned n, const char *a
 static const char *
 rcode_text(unsigned rcode)
 {
-	static const char *const texts[] = { "no error", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED" };
+	static const char *const texts[] = {
+		"no error", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"
+	};
 
 	return rcode < sizeof(texts) / sizeof(texts[0]) ? texts[rcode] : "an error code that is unknown";
 }
@@ -573,7 +583,8 @@ dns_said_give(const struct dns_said *s, struct arena *a, struct dns_records *out
 	data = (char *)at + heads;
 	memcpy(data, s->bytes, bytes);
 	for (i = 0; i < s->n; i++)
-		at[i] = (struct dns_record){ (const uint8_t *)data + s->at[i].at, s->at[i].size, s->at[i].preference };
+		at[i] = (struct dns_record){ (const uint8_t *)data + s->at[i].at, s->at[i].size,
+		    s->at[i].preference };
 	out->at = at;
 	out->n = s->n;
 }

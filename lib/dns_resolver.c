@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * dns_resolver - libunbound, and the thread in which it lives; the only file that knows it (and libevent, whose
- * loop it wants).
+ * dns_resolver - libunbound, and the thread in which it lives; the only file that knows it (and libevent,
+ * whose loop it wants).
  *
- * Its synchronous calls block for many seconds when a forwarder is silent, so that only the event interface is
- * used: questions come over a queue, and everything of libunbound's runs in one thread. It forwards, it does not
- * walk from the root. What it is told here: short retries, no zones of its own (it would answer for test. and the
- * reverse of private addresses itself, and wrongly), and validation only with a trust anchor, since a forwarder
- * without DNSSEC makes everything bogus.
+ * Its synchronous calls block for many seconds when a forwarder is silent, so that only the event interface
+ * is used: questions come over a queue, and everything of libunbound's runs in one thread. It forwards, it
+ * does not walk from the root. What it is told here: short retries, no zones of its own (it would answer for
+ * test. and the reverse of private addresses itself, and wrongly), and validation only with a trust anchor,
+ * since a forwarder without DNSSEC makes everything bogus.
  *
  * A forwarder that was away is not asked again by libunbound for longer than we can wait. When nothing but
  * failures came for two seconds, a new context without that memory takes over at the next question.
@@ -78,11 +78,11 @@ struct option {
 };
 
 /*
- * A question is sent two or three times, the first two 400 ms apart, and given up after about 3 s; with the defaults
- * a silent forwarder holds it for 17. The first wait is not shorter, however fast the forwarder was before: it may
- * have to walk from the root, and libunbound does not hear an answer to a query that it has repeated. The largest
- * wait is above the last of those, or names whose own servers are silent would make the forwarder look dead for
- * all others.
+ * A question is sent two or three times, the first two 400 ms apart, and given up after about 3 s; with the
+ * defaults a silent forwarder holds it for 17. The first wait is not shorter, however fast the forwarder was
+ * before: it may have to walk from the root, and libunbound does not hear an answer to a query that it has
+ * repeated. The largest wait is above the last of those, or names whose own servers are silent would make the
+ * forwarder look dead for all others.
  */
 static const struct option options[] = {
 	{ "outbound-msg-retry:", "2" },
@@ -102,8 +102,9 @@ static const struct option options[] = {
 	{ "key-cache-slabs:", "1" },
 };
 
-/* Zones that libunbound would answer itself, beyond those of addresses. */
-static const char *const own_zones[] = { "test.", "invalid.", "home.arpa.", "onion." };
+/* Zones that libunbound would answer itself, beyond those of addresses, though a forwarder may have them.
+ * That of onion. stays: such names are not to be asked (RFC 7686). */
+static const char *const own_zones[] = { "test.", "home.arpa." };
 
 static int
 ctx_say(struct err *e, const char *what, int r)
@@ -191,7 +192,7 @@ link_out(struct dns_resolver *r, struct dns_question *q)
 	*(q->after != NULL ? &q->after->before : &r->newest) = q->before;
 }
 
-/* Keeps account of whether the forwarder is there. What libunbound says on the spot comes from its own cache. */
+/* Keeps account of whether the forwarder is there. What libunbound says at once comes from its own cache. */
 static void
 listen_to(struct dns_resolver *r, enum dns_answer answer, bool at_once)
 {
@@ -281,8 +282,9 @@ expire(struct dns_resolver *r, uint64_t now)
 static void
 start_over(struct dns_resolver *r)
 {
-	struct ub_ctx *ctx = ctx_new(r, NULL);
 	struct dns_question *q, *after;
+	struct err ignored;
+	struct ub_ctx *ctx = ctx_new(r, &ignored);
 
 	if (ctx == NULL)
 		return;

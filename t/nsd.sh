@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the Gatepost authors
 #
-# nsd.sh - a real name server (NSD) for a test, on a loopback port and in a folder of its own. Source it after t/lib.sh.
+# nsd.sh - a real name server (NSD) for a test, on a loopback port and in a folder of its own. Source it after
+# t/lib.sh.
 #
 #     nsd_start <<-'END'
 #     	acme.example.	TXT	"v=spf1 -all"
@@ -11,8 +12,9 @@
 #     nsd_signed=yes; nsd_start ...	with DNSSEC; $nsd_anchor is the file of the trust anchor. nsd_forge is a
 #					sed script that changes the zone after it was signed
 #
-# It serves the root zone with what standard input says (ttl 300 where none is given), so that any name may stand
-# in it; the rest is NXDOMAIN with 120 seconds. It runs in a process group of its own, is ended by its pid.
+# It serves the root zone with what standard input says (ttl 300 where none is given), so that any name may
+# stand in it; the rest is NXDOMAIN with 120 seconds. It runs in a process group of its own, is ended by its
+# pid.
 
 nsd_pid=
 nsd_port=

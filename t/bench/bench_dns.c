@@ -2,8 +2,8 @@
 /* Copyright (c) 2026 the Gatepost authors */
 /*
  * What a record costs that is known already: time a question, alone and from two threads at once; and memory
- * an entry. Names are asked in random order, ten to an arena, as a message does. The records come from a server in
- * this process (t/unit/dns_server.c), once.
+ * an entry. Names are asked in random order, ten to an arena, as a message does. The records come from a
+ * server in this process (t/unit/dns_server.c), once.
  *
  *     bench_dns [names]		(20,000 when not given)
  */
@@ -121,7 +121,8 @@ fill(struct dns *d, unsigned names)
 			exit(1);
 		arena_free(&a);
 	}
-	(void)printf("  unknown, one at a time: %4.0f us a question\n", (double)(clock_mono_us() - from) / names);
+	(void)printf("  unknown, one at a time: %4.0f us a question\n",
+	    (double)(clock_mono_us() - from) / names);
 }
 
 int

@@ -5,8 +5,8 @@
  *
  *     ask ADDRESS@PORT [MS [ANCHOR]]	reads lines "NAME TYPE" (TYPE: A AAAA MX TXT PTR)
  *
- * Prints "NAME TYPE found TTL DATA | DATA", "NAME TYPE no-data TTL", no-name, failed WHY, late. Bytes of TXT that
- * are no printable ASCII come as \DDD.
+ * Prints "NAME TYPE found TTL DATA | DATA", "NAME TYPE no-data TTL", no-name, failed WHY, late. Bytes of TXT
+ * that are no printable ASCII come as \DDD.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -21,7 +21,9 @@
 static const struct {
 	const char *text;
 	enum dns_type type;
-} types[] = { { "A", DNS_A }, { "AAAA", DNS_AAAA }, { "MX", DNS_MX }, { "TXT", DNS_TXT }, { "PTR", DNS_PTR } };
+} types[] = {
+	{ "A", DNS_A }, { "AAAA", DNS_AAAA }, { "MX", DNS_MX }, { "TXT", DNS_TXT }, { "PTR", DNS_PTR }
+};
 
 static const char *const answers[] = { "found", "no-data", "no-name", "failed", "late" };
 
@@ -47,7 +49,8 @@ print_record(enum dns_type type, const struct dns_record *r)
 	switch (type) {
 	case DNS_A:
 	case DNS_AAAA:
-		(void)printf("%s", inet_ntop(type == DNS_A ? AF_INET : AF_INET6, r->data, address, sizeof(address)));
+		(void)printf("%s", inet_ntop(type == DNS_A ? AF_INET : AF_INET6, r->data, address,
+		    sizeof(address)));
 		break;
 	case DNS_TXT:
 		print_text(r);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 the Gatepost authors */
 /*
- * fuzz_dns - packets as libunbound hands them over, whose records a stranger wrote, and names that a stranger's
- * record made. The first byte picks the type, the rest is the answer to acme.example; the same bytes are then
- * tried as a name. Whatever comes out stays within its bounds, is terminated, sorted, and of the right size.
+ * fuzz_dns - packets as libunbound hands them over, whose records a stranger wrote, and names that a
+ * stranger's record made. The first byte picks the type, the rest is the answer to acme.example; the same
+ * bytes are then tried as a name. Whatever comes out stays within its bounds, is terminated, sorted, and of
+ * the right size.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -52,7 +53,8 @@ must_be_right(const struct dns_records *r, enum dns_type type)
 static void
 try_name(const uint8_t *data, size_t n)
 {
-	char plain[DNS_NAME_MAX + 1], again[DNS_NAME_MAX + 1], escaped[DNS_NAME_ESCAPED], *name = malloc(n + 1);
+	char plain[DNS_NAME_MAX + 1], again[DNS_NAME_MAX + 1], escaped[DNS_NAME_ESCAPED];
+	char *name = malloc(n + 1);
 
 	must(name != NULL);
 	memcpy(name, data, n);

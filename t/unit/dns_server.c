@@ -450,10 +450,12 @@ static const struct {
 } labels[] = {
 	{ "ok", do_ok }, { "silent", do_silent }, { "servfail", do_servfail }, { "refused", do_refused },
 	{ "nxdomain", do_nxdomain }, { "nodata", do_nodata }, { "absent90", do_absent90 },
-	{ "absent9000", do_absent9000 }, { "wrongid", do_wrongid }, { "wrongname", do_wrongname }, { "liar", do_liar },
+	{ "absent9000", do_absent9000 }, { "wrongid", do_wrongid }, { "wrongname", do_wrongname },
+	{ "liar", do_liar },
 	{ "besides", do_besides }, { "garbage", do_garbage }, { "short", do_short }, { "cut", do_cut },
 	{ "tcp", do_tcp }, { "tcpsilent", do_tcpsilent }, { "nul", do_nul }, { "badtxt", do_badtxt },
-	{ "badmx", do_badmx }, { "odd", do_odd }, { "long", do_long }, { "flood", do_flood }, { "loop", do_loop },
+	{ "badmx", do_badmx }, { "odd", do_odd }, { "long", do_long }, { "flood", do_flood },
+	{ "loop", do_loop },
 	{ "loop2", do_loop }, { "alias", do_alias }, { "ttl0", do_ttl0 }, { "ttlhuge", do_ttlhuge },
 	{ "ttl30", do_ttl30 },
 };
@@ -632,7 +634,8 @@ server_main(void *cookie)
 		if (p[0].revents != 0)
 			serve_udp(s);
 		for (i = 0; i < CONNECTIONS; i++)
-			if (s->connection[i] >= 0 && p[3 + i].revents != 0 && !serve_tcp(s, s->connection[i])) {
+			if (s->connection[i] >= 0 && p[3 + i].revents != 0 &&
+			    !serve_tcp(s, s->connection[i])) {
 				(void)close(s->connection[i]);
 				s->connection[i] = -1;
 			}

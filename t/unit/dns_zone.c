@@ -405,6 +405,19 @@ fail(struct dns_records *out, enum dns_answer answer, const char *why)
 	(void)snprintf(out->why, sizeof(out->why), "%s", why);
 }
 
+/* As the real one sorts: by preference, then by the bytes. */
+static bool
+sorts_after(const struct dns_record *a, const struct line *b)
+{
+	size_t least = a->size < b->size ? a->size : b->size;
+	int c;
+
+	if (a->preference != b->preference)
+		return a->preference > b->preference;
+	c = least == 0 ? 0 : memcmp(a->data, b->data, least);
+	return c != 0 ? c > 0 : a->size > b->size;
+}
+
 static void
 take(struct dns_records *out, const struct line *l, struct arena *a)
 {
@@ -421,7 +434,7 @@ take(struct dns_records *out, const struct line *l, struct arena *a)
 	if (l->size > 0)
 		memcpy(data, l->data, l->size);
 	data[l->size] = '\0';
-	for (i = out->n; i > 0 && out->at[i - 1].preference > l->preference; i--)
+	for (i = out->n; i > 0 && sorts_after(&out->at[i - 1], l); i--)
 		out->at[i] = out->at[i - 1];
 	r = &out->at[i];
 	r->data = data;

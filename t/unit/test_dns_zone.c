@@ -79,7 +79,8 @@ test_answers(void **state)
 
 		dns_ask(d, cases[i].name, cases[i].type, UINT64_MAX, a, &r);
 		if (r.answer != cases[i].answer || r.n != cases[i].n || r.ttl != cases[i].ttl)
-			fail_msg("%s %u: answer %u, %zu records, ttl %u", cases[i].name, cases[i].type, r.answer, r.n, r.ttl);
+			fail_msg("%s %u: answer %u, %zu records, ttl %u", cases[i].name, cases[i].type,
+			    r.answer, r.n, r.ttl);
 		if (r.n > 0) {
 			assert_int_equal(r.at[0].size, cases[i].size);
 			assert_memory_equal(r.at[0].data, cases[i].data, cases[i].size + 1);

@@ -501,6 +501,25 @@ test_order(void **state)
 	}
 }
 
+/* Of two hosts with one preference, the one that fails is asked first or last: not as the answer came. */
+static void
+test_order_of_failing(void **state)
+{
+	static const char *const first[] = { "a", "b" }, *const second[] = { "b", "a" };
+	char text[300];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		(void)snprintf(text, sizeof(text), SPF("mx -all") "acme.example MX 10 %s.example\n"
+		    "acme.example MX 10 %s.example\na.example A 192.0.2.7\nb.example SERVFAIL\n", first[i],
+		    second[i]);
+		dns_zone_set(text);
+		check(FROM, HELO, IP4);
+		assert_int_equal(verdict.result, SPF_IS_PASS);
+	}
+}
+
 /* Ten mx of ten hosts each are right by the RFC. */
 static void
 test_most_lookups(void **state)
@@ -925,6 +944,7 @@ main(void)
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_order_of_failing),
 		cmocka_unit_test(test_most_lookups),
 		cmocka_unit_test(test_long_records),
 		cmocka_unit_test(test_crashes),
