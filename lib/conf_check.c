@@ -165,6 +165,9 @@ check_preflight(struct conf_reader *r, struct conf *c)
 		conf_problem_at(r, place, "preflight.signing",
 		    "\"own\" needs the customers' domains; allowed: tables.domains too, or a table that says what is "
 		    "signed");
+	if (c->preflight.egress.n > 0 && strchr(c->preflight.helo, '.') == NULL)
+		conf_warn_at(r, check_place(r, "preflight.helo"), "preflight.helo",
+		    "\"%s\" is no full host name: set what the MTA says at EHLO", c->preflight.helo);
 	if (c->preflight.egress.n > 0 && check_listed(&c->preflight.signing, "own") &&
 	    c->preflight.selectors.n == 0)
 		conf_warn_at(r, place, "preflight.signing",

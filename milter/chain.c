@@ -109,14 +109,14 @@ open_preflight(struct chain *ch, const struct conf *c, const struct table_report
 	s->spf = ch->resolver->spf;
 	s->dmarc = ch->resolver->dmarc;
 	ok = open_table(&s->exempt, c->preflight.exempt, report);
-	ok &= services_open_signing(s, c, report);
+	ok &= preflight_signing_open(s, c, report);
 	return ok;
 }
 
 static void
 close_preflight(struct chain *ch)
 {
-	services_close_signing(&ch->services);
+	preflight_signing_close(&ch->services);
 	table_close(&ch->services.exempt);
 	resolver_unref(&ch->resolver);
 }

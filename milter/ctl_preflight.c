@@ -130,7 +130,7 @@ open_services(struct work *w)
 	if (w->conf.tables.domains != NULL && *w->conf.tables.domains != '\0')
 		s->domains = table_open(w->conf.tables.domains, &report);
 	if (w->q->conf != NULL)
-		(void)services_open_signing(s, &w->conf, &report);
+		(void)preflight_signing_open(s, &w->conf, &report);
 	return true;
 }
 
@@ -138,7 +138,7 @@ static void
 close_services(struct work *w)
 {
 	preflight_close(&w->preflight);
-	services_close_signing(&w->services);
+	preflight_signing_close(&w->services);
 	table_close(&w->services.domains);
 	resolver_unref(&w->resolver);
 }

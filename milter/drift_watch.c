@@ -8,7 +8,7 @@
  * looked at under the configuration then in force, so that a reload is not held up. When one mistake of
  * ours makes all domains drift at once, the desk gets the first twenty alerts and one that counts the rest.
  * When the DNS does not answer for many domains in a row the walk is given up, and what it has not met
- * stays as it was.
+ * stays as it was. Once an hour our own EHLO name is looked at too, for bounces.
  */
 #include "milter/drift_watch.h"
 
@@ -22,12 +22,14 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "milter/drift.h"
+#include "milter/preflight.h"
 
 #include "lib/banned.h"
 
 #define PATIENCE_MS 3000u	/* for one domain */
 #define ALERTS_MOST 20u		/* in one walk */
 #define UNSURE_MOST 20u		/* domains in a row that the DNS says nothing about */
+#define HELO_MS (60 * 60 * UINT64_C(1000))	/* how often our own name is looked at */
 #define AGAIN_MS (10 * 60 * UINT64_C(1000))	/* after a walk that was given up, or could not be written */
 
 struct drift_watch {
@@ -166,6 +168,31 @@ walk(struct drift_watch *w, struct chain *take_ch)
 	return i != 0;
 }
 
+/* ---- our own name ----------------------------------------------------------------------------- */
+
+/* SPF of the EHLO name, by which bounces are judged: what is wrong there is the postmaster's. */
+static void
+look_at_helo(struct drift_watch *w, const struct services *s)
+{
+	struct arena *a = arena_new(ARENA_DEFAULT_CAP);
+	struct preflight_question q = { .sender = "", .deadline = clock_deadline(PATIENCE_MS) };
+	struct alert_event v = { .kind = "preflight.helo", .severity = "warning" };
+	struct preflight_answer answer;
+	struct preflight *p;
+	struct err e;
+
+	err_clear(&e);
+	p = preflight_open(s, NULL, 0, &e);
+	if (p != NULL && preflight_ask(p, &q, a, &answer, &e) == 0 &&
+	    answer.of[SPF_IS_FAIL] + answer.of[SPF_IS_SOFTFAIL] + answer.of[SPF_IS_PERMERROR] > 0) {
+		v.reason = arena_printf(a, "SPF of our own EHLO name %.253s does not let all our addresses through; "
+		    "see gatepostctl preflight \"<>\"", answer.spf_domain);
+		alert_post(w->alerts, answer.spf_domain, &v);
+	}
+	preflight_close(&p);
+	arena_free(&a);
+}
+
 /* ---- when ------------------------------------------------------------------------------------ */
 
 /* Milliseconds since 1970 of the last walk; 0 = never. */
@@ -193,12 +220,16 @@ watch(void *arg)
 {
 	struct drift_watch *w = arg;
 	struct chain *ch;
-	uint64_t not_before = 0;
+	uint64_t not_before = 0, helo = 0;
 
 	while (pause_for(w, 1000)) {
 		ch = w->chain(w->cookie);
 		if (ch == NULL)
 			continue;
+		if (chain_services(ch)->dns != NULL && clock_now() >= helo) {
+			look_at_helo(w, chain_services(ch));
+			helo = clock_now() + HELO_MS;
+		}
 		if (!due(chain_services(ch), not_before))
 			chain_unref(&ch);
 		else if (!walk(w, ch))

@@ -111,8 +111,8 @@ void preflight_count(struct preflight *p, struct cache_counts *to);
 
 /* Opens what preflight.signing names (s->signing, s->opendkim). False when something could not be had: it
  * was told, the rest is open. */
-bool services_open_signing(struct services *s, const struct conf *c, const struct table_report *report);
-void services_close_signing(struct services *s);
+bool preflight_signing_open(struct services *s, const struct conf *c, const struct table_report *report);
+void preflight_signing_close(struct services *s);
 
 struct preflight_signers {
 	enum preflight_signing signing;

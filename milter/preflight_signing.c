@@ -19,7 +19,7 @@
 #define SIGNERS_MAX 16u
 
 bool
-services_open_signing(struct services *s, const struct conf *c, const struct table_report *report)
+preflight_signing_open(struct services *s, const struct conf *c, const struct table_report *report)
 {
 	static const char opendkim[] = "opendkim:";
 	bool ok = true;
@@ -41,7 +41,7 @@ services_open_signing(struct services *s, const struct conf *c, const struct tab
 }
 
 void
-services_close_signing(struct services *s)
+preflight_signing_close(struct services *s)
 {
 	size_t i;
 

@@ -263,6 +263,38 @@ signing_unknown(void **state)
 	assert_int_equal(a.from[0].signing, PREFLIGHT_CERTAIN);
 }
 
+/* Tables of the operator: the domain, then its parents with a dot before them. */
+static void
+signing_by_table(void **state)
+{
+	static const char *tables[1];
+	char spec[120], path[100];
+	struct preflight_answer a;
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/drift", dir);	/* end() takes it away */
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("fail.example acme.example:a\n.fail.example fail.example:a acme.example\n", f);
+	fclose(f);
+	snprintf(spec, sizeof(spec), "file:%s", path);
+	tables[0] = spec;
+	conf.preflight.signing = (struct conf_strings){ 1, tables };
+	assert_true(preflight_signing_open(&services, &conf, &(struct table_report){ NULL, NULL }));
+	(void)ask("bob@fail.example", "bob@fail.example", NULL, &a);
+	assert_int_equal(a.from[0].n_signers, 1);
+	assert_string_equal(a.from[0].signers[0].domain, "acme.example");
+	assert_int_equal(a.from[0].keys[0].key, DKIM_KEY_THERE);
+	assert_false(a.from[0].by_dkim);
+	(void)ask("bob@fail.example", "bob@x.fail.example", NULL, &a);
+	assert_int_equal(a.from[0].n_signers, 3);
+	(void)ask("bob@fail.example", "bob@acme.example", NULL, &a);
+	assert_int_equal(a.from[0].n_signers, 0);
+	assert_int_equal(a.from[0].signing, PREFLIGHT_CERTAIN);
+	preflight_signing_close(&services);
+}
+
 /* ---- drift -------------------------------------------------------------------------------- */
 
 static void
@@ -365,6 +397,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(one_deadline, begin, end),
 		cmocka_unit_test_setup_teardown(signing, begin, end),
 		cmocka_unit_test_setup_teardown(signing_unknown, begin, end),
+		cmocka_unit_test_setup_teardown(signing_by_table, begin, end),
 		cmocka_unit_test_setup_teardown(drift_lists_domains, begin, end),
 		cmocka_unit_test_setup_teardown(drift_remembers, begin, end),
 		cmocka_unit_test_setup_teardown(drift_reads_anything, begin, end),
