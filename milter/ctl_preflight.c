@@ -183,7 +183,9 @@ take_sender(struct work *w)
 		return;
 	}
 	at = strrchr(what, '@');
-	w->domain = at == NULL ? what : at + 1;
+	w->domain = mail_domain(w->a, at == NULL ? what : at + 1);
+	if (w->domain == NULL)
+		w->domain = at == NULL ? what : at + 1;
 	w->sender = at == NULL ? arena_printf(w->a, "postmaster@%s", what) : what;
 }
 
