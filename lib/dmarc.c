@@ -101,7 +101,7 @@ enum lookup { LOOKUP_NONE, LOOKUP_FOUND, LOOKUP_MANY, LOOKUP_FAILED };
 struct found {
 	enum lookup how;
 	const char *domain;
-	struct dmarc_record record;	/* FOUND; of MANY the first */
+	struct dmarc_record record;	/* FOUND; of MANY the mildest */
 	const uint8_t *data;
 	size_t size;
 };
@@ -134,6 +134,7 @@ look_up(struct asking *k, const char *domain, struct found *to)
 {
 	const char *name = arena_printf(k->arena, "_dmarc.%s", domain);
 	struct dns_records records;
+	struct dmarc_record record;
 	size_t i, n = 0;
 
 	*to = (struct found){ .how = LOOKUP_NONE, .domain = domain };
@@ -147,15 +148,15 @@ look_up(struct asking *k, const char *domain, struct found *to)
 	for (i = 0; records.answer == DNS_FOUND && i < records.n; i++) {
 		if (!dmarc_record_is(records.at[i].data, records.at[i].size))
 			continue;
-		if (n++ == 0) {
+		dmarc_record_read(k->arena, records.at[i].data, records.at[i].size, &record);
+		/* Of several, which come in any order, the mildest is proposed: it can do the least harm. */
+		if (n++ == 0 || record.p < to->record.p) {
 			to->data = records.at[i].data;
 			to->size = records.at[i].size;
+			to->record = record;
 		}
 	}
-	if (n == 0)
-		return;
-	to->how = n == 1 ? LOOKUP_FOUND : LOOKUP_MANY;
-	dmarc_record_read(k->arena, to->data, to->size, &to->record);
+	to->how = n == 0 ? LOOKUP_NONE : n == 1 ? LOOKUP_FOUND : LOOKUP_MANY;
 }
 
 static bool

@@ -320,10 +320,10 @@ static void
 write_mended(struct reading *r)
 {
 	const struct dmarc_record *to = r->to;
-	char space[1024];
-	struct str s = STR_IN(space);
+	struct str s = { .size = RECORD_MAX + 256 };	/* no tag is longer than it was read */
 	size_t i;
 
+	s.data = arena_alloc(r->arena, s.size);
 	str_catf(&s, "v=DMARC1; p=%s", dmarc_policy_text(to->p));
 	if (to->sp != to->p)
 		str_catf(&s, "; sp=%s", dmarc_policy_text(to->sp));
@@ -343,7 +343,7 @@ write_mended(struct reading *r)
 		if (strcasecmp(r->tag[i].name, "rua") == 0 || strcasecmp(r->tag[i].name, "ruf") == 0 ||
 		    strcasecmp(r->tag[i].name, "fo") == 0)
 			str_catf(&s, "; %s=%s", r->tag[i].name, r->tag[i].value);
-	r->to->mended = arena_strdup(r->arena, s.data);
+	r->to->mended = s.data;
 }
 
 void

@@ -159,6 +159,8 @@ find(struct judging *j, const char *code, enum conf_action action, const char *s
 	/* Our own bounces are nobody's to refuse. */
 	if (j->m->facts.class == CLASS_BOUNCE && f.action > CONF_TAG)
 		f.action = CONF_TAG;
+	/* Half of all domains have something to be mended: that is for the log, and for preflight --all. */
+	f.quiet = f.action < CONF_HOLD;
 	check_find(j->m, &check_preflight, &f);
 }
 

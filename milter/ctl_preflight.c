@@ -183,7 +183,9 @@ take_sender(struct work *w)
 		return;
 	}
 	at = strrchr(what, '@');
-	w->domain = at == NULL ? what : at + 1;
+	w->domain = mail_domain(w->a, at == NULL ? what : at + 1);
+	if (w->domain == NULL)
+		w->domain = at == NULL ? what : at + 1;
 	w->sender = at == NULL ? arena_printf(w->a, "postmaster@%s", what) : what;
 }
 
@@ -353,8 +355,8 @@ mend_from(struct work *w, const struct preflight_from *from)
 static json_t *
 answer_json(struct work *w)
 {
+	const struct preflight_from *from = w->answer.n_from > 0 ? &w->answer.from[0] : NULL;
 	json_t *j = json_object();
-	size_t i;
 
 	w->mend = json_array();
 	put(j, "sender", text(w, w->sender));
@@ -362,11 +364,10 @@ answer_json(struct work *w)
 	put(j, "helo", text(w, w->helo));
 	put(j, "results", results_json(w));
 	mend_spf(w);
-	for (i = 0; i < w->answer.n_from && i < 1; i++) {
-		put(j, "dkim", dkim_json(w, &w->answer.from[i]));
-		put(j, "dmarc", dmarc_json(w, &w->answer.from[i]));
-		mend_from(w, &w->answer.from[i]);
-	}
+	put(j, "dkim", from == NULL ? json_null() : dkim_json(w, from));
+	put(j, "dmarc", from == NULL ? json_null() : dmarc_json(w, from));
+	if (from != NULL)
+		mend_from(w, from);
 	put(j, "mend", w->mend);
 	put(j, "verdict", json_string(w->bad ? "problem" : w->unsure ? "unsure" : "good"));
 	return j;
@@ -469,9 +470,9 @@ tell(struct work *w, json_t *take_j)
 		putchar('\n');
 	} else {
 		print_spf(w, take_j);
-		if (json_object_get(take_j, "dkim") != NULL)
+		if (json_is_object(json_object_get(take_j, "dkim")))
 			print_dkim(json_object_get(take_j, "dkim"));
-		if (json_object_get(take_j, "dmarc") != NULL)
+		if (json_is_object(json_object_get(take_j, "dmarc")))
 			print_dmarc(json_object_get(take_j, "dmarc"));
 		print_mend(json_object_get(take_j, "mend"));
 	}

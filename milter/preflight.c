@@ -24,7 +24,8 @@
 
 #define TTL_MOST 3600u
 #define TTL_BAD 300u		/* of what the customer should mend, and then wants to see mended */
-#define TTL_UNSURE 10u		/* of DNS trouble */
+#define TTL_UNSURE 10u		/* of DNS trouble, */
+#define TTL_UNSURE_LEAST 3u	/* so that not every message of a burst waits for it */
 #define TTL_SIGNING 300u	/* tables and OpenDKIM's files change without a reload */
 #define TTL_FOREIGN 30u		/* a domain that was just added to the table */
 
@@ -110,13 +111,19 @@ least(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+static uint32_t
+unsure_ttl(uint32_t ttl)
+{
+	return ttl < TTL_UNSURE_LEAST ? TTL_UNSURE_LEAST : least(ttl, TTL_UNSURE);
+}
+
 /* ---- SPF ------------------------------------------------------------------------------ */
 
 static uint32_t
 spf_ttl(const struct spf_verdict *v)
 {
 	switch (v->result) {
-	case SPF_IS_TEMPERROR:	return least(v->ttl, TTL_UNSURE);
+	case SPF_IS_TEMPERROR:	return unsure_ttl(v->ttl);
 	case SPF_IS_PASS:	return least(v->ttl, TTL_MOST);
 	default:		return least(v->ttl, TTL_BAD);
 	}
@@ -262,7 +269,7 @@ ask_dmarc(struct preflight *p, const struct preflight_question *q, const struct 
 	dmarc_check(p->services->dmarc, &ask, q->deadline, a, v);
 	copy_verdict(v, to);
 	to->verdict = v;
-	*ttl = least(*ttl, v->policy == DMARC_UNSURE ? TTL_UNSURE : v->aligned ? v->ttl : least(v->ttl, TTL_BAD));
+	*ttl = least(*ttl, v->policy == DMARC_UNSURE ? unsure_ttl(v->ttl) : v->aligned ? v->ttl : least(v->ttl, TTL_BAD));
 	if (v->aligned || !unsure || v->policy == DMARC_UNSURE)
 		return;
 	ask.spf_domain = answer->spf_domain;

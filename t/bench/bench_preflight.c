@@ -237,6 +237,7 @@ main(int argc, char **argv)
 	struct preflight *plain, *kept;
 	char server[60];
 	double extra;
+	struct cache_counts counts;
 	pid_t nsd, child;
 	struct err e;
 	size_t k;
@@ -265,6 +266,9 @@ main(int argc, char **argv)
 		run("warm", plain, domains, k, 20000, extra, 50);
 	run("filling", kept, domains, KINDS, domains, extra, 0);
 	run("verdict", kept, domains, KINDS, 400000, extra, 2);
+	preflight_count(kept, &counts);
+	printf("kept      %zu verdicts, %zu bytes each\n", counts.entries,
+	    counts.entries == 0 ? 0 : counts.bytes / counts.entries);
 	preflight_close(&plain);
 	preflight_close(&kept);
 	table_close(&services.domains);

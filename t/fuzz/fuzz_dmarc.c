@@ -31,7 +31,7 @@ check_mended(struct arena *a, const struct dmarc_record *r)
 
 	must(dmarc_record_is(mended, n));
 	dmarc_record_read(a, mended, n, &again);
-	must(again.valid || strlen(r->mended) >= 1000);
+	must(again.valid || n > 4096);
 	if (again.valid)
 		must(again.p == r->p && again.sp == r->sp && again.np == r->np && again.pct == r->pct &&
 		    again.strict_dkim == r->strict_dkim && again.strict_spf == r->strict_spf);
@@ -55,10 +55,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct arena *a = arena_new(ARENA_DEFAULT_CAP);
 	char *text = arena_strndup(a, (const char *)data, n);
+	uint8_t *copy = arena_alloc(a, n + 1);
 	struct dkim_signer signer, *list;
 
+	/* As lib/dns.h hands it over: any byte may be in it, and a NUL stands behind it. */
+	if (n > 0)
+		memcpy(copy, data, n);
+	copy[n] = '\0';
 	if (dmarc_record_is(data, n))
-		check_record(a, (const uint8_t *)arena_strndup(a, (const char *)data, n), n);
+		check_record(a, copy, n);
 	if (dkim_field_parse(a, text, &signer))
 		must(*signer.domain != '\0' && strlen(signer.domain) <= 253);
 	must(dkim_signers_parse(a, text, NULL, 0, &list) <= 16);

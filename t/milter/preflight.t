@@ -104,6 +104,10 @@ back() {
 check 'the name server is back: it is judged again within 30 seconds' await 30 back
 
 # ---- liars
+resident() {
+	sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$daemon_pid/status"
+}
+memory=$(resident)
 threads=$(ls "/proc/$daemon_pid/task" | wc -l)
 for how in silent slow garbage short wrong-id wrong-name servfail refused truncated nxdomain; do
 	rm -f "$T/port"
@@ -126,6 +130,11 @@ few() {
 	[ "$(ls "/proc/$daemon_pid/task" | wc -l)" -le $((threads + 2)) ]
 }
 check 'ten reloads later there are no more threads than before' await 20 few
+slim() {
+	echo "$memory kB before, $(resident) after"
+	[ "$(resident)" -le $((memory + 65536)) ]
+}
+check 'and hardly more memory' slim
 check 'nothing was refused' [ "$(sed "1,${from}d" "$daemon_log" | grep -c 'verdict=\(reject\|defer\)')" -eq 0 ]
 check 'the daemon ends with status 0' daemon_stop
 t_done
