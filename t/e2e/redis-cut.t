@@ -34,7 +34,7 @@ check 'ten pass' load_is passed 10
 redis "$T/r" flushall >/dev/null
 
 load hammer_store -b "$BUDGET" -r 4 -s 8 -p 20 -t 60 single "$where" - $ceiling/1h $((ceiling * 10))/1d
-load_more passed $((ceiling / 4))
+load_has passed $((ceiling / 4))
 # Only the far end: the near one sees a cable that works and hears nothing.
 ip -n "$far" addr del 192.0.2.2/24 dev cable
 load_more alone $((ceiling * 3 / 2))

@@ -21,7 +21,7 @@ ceiling=1000
 # hammer KIND SERVERS MASTER: about 1,500 messages a second, until told to stop. Returns when some have passed.
 hammer() {
 	load hammer_store -b "$BUDGET" -r 4 -s 8 -p 20 -t 60 "$@" $ceiling/1h $((ceiling * 10))/1d
-	load_more passed $((ceiling / 4))
+	load_has passed $((ceiling / 4))
 }
 
 # As many as would go over every bound, were there none: judged by the relays alone; and then by Redis again.

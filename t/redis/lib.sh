@@ -73,6 +73,11 @@ load_more() {
 	await 30 load_reached "$1" "$t_goal"
 }
 
+# load_has NAME N: waits until it says N of NAME in all.
+load_has() {
+	await 30 load_reached "$1" "$2"
+}
+
 load_now() {
 	t_now=$(grep '^now ' "$T/load" | tail -1 | field "$1")
 	echo "${t_now:-0}"
