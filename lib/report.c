@@ -280,15 +280,6 @@ take_jmrp(struct report_reader *r, const char *value, size_t n, enum report_plac
 	report_is(r, REPORT_JMRP);
 }
 
-static void
-take_x_arf(struct report_reader *r, const char *value, size_t n, enum report_place place)
-{
-	(void)value;
-	(void)n;
-	(void)place;
-	report_is(r, REPORT_XARF_MAIL);
-}
-
 static const struct field {
 	const char *name;
 	void (*take)(struct report_reader *r, const char *value, size_t n, enum report_place place);
@@ -308,8 +299,6 @@ static const struct field {
 	{ "X-Original-To", take_tokens, OUTER | HEADER },
 	{ "From", take_reporter, OUTER },
 	{ "X-HmXmrOriginalRecipient", take_jmrp, ORIGINAL | HEADER | OUTER | TEXT },
-	{ "X-XARF", take_x_arf, OUTER | HEADER },
-	{ "X-ARF", take_x_arf, OUTER | HEADER },
 	{ "Feedback-Type", take_type, FIELDS },
 	{ "Report-Type", take_type, FIELDS },
 	{ "Arrival-Date", take_arrival, FIELDS },
@@ -519,7 +508,7 @@ report_text(struct report_reader *r, const char *data, size_t n, enum report_pla
 void
 report_original(struct report_reader *r, const char *data, size_t n)
 {
-	if (r->depth < REPORT_DEPTH && report_mail_is_report(data, n)) {
+	if (!r->machine && r->depth < REPORT_DEPTH && report_mail_is_report(data, n)) {
 		r->depth++;
 		report_mail(r, data, n);
 		r->depth--;

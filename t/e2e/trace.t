@@ -76,6 +76,7 @@ leads() {
 }
 all_lead() {	# WHEN [LEFT-OUT]: a check for each form that `wrap` knows
 	for form in $("$wrap" --forms); do
+		# shellcheck disable=SC2254 # a pattern
 		case $form in
 		${2:-none}) ;;
 		*) check "$1: $form" leads "$form" ;;
