@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "milter/chain.h"
+#include "milter/submission.h"
 
 #include "lib/banned.h"
 
@@ -128,6 +129,22 @@ alerts(struct str *s, const struct metrics *m)
 }
 
 static void
+tickets(struct str *s)
+{
+	static const char *const quality[] = { "none", "claimed", "cgi", "web" };
+	struct submission_numbers n;
+	size_t i;
+
+	submission_numbers(&n);
+	head(s, "gatepost_tickets_total", "counter", "Tickets given to local users, by how their visitor is known.");
+	for (i = 0; i <= TICKET_WEB; i++)
+		str_catf(s, "gatepost_tickets_total{quality=\"%s\"} %" PRIu64 "\n", quality[i], n.given[i]);
+	rows(s, (const struct row[]) {
+		{ "gatepost_tickets_refused_total", "counter", "Questions for a ticket that got none.", n.refused },
+	}, 1);
+}
+
+static void
 tables(struct str *s, const struct services *v)
 {
 	const struct { const char *name; const struct table *table; } t[] = {
@@ -158,6 +175,7 @@ metrics_text(struct arena *a, const struct metrics *m)
 	}, 2);
 	store(&s, m);
 	alerts(&s, m);
+	tickets(&s);
 	tables(&s, m->services);
 	return s.data;
 }
