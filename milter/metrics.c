@@ -136,11 +136,13 @@ tickets(struct str *s)
 	size_t i;
 
 	submission_numbers(&n);
-	head(s, "gatepost_tickets_total", "counter", "Tickets given to local users, by how their visitor is known.");
+	head(s, "gatepost_tickets_total", "counter",
+	    "Tickets given to local users, by how their visitor is known.");
 	for (i = 0; i <= TICKET_WEB; i++)
 		str_catf(s, "gatepost_tickets_total{quality=\"%s\"} %" PRIu64 "\n", quality[i], n.given[i]);
 	rows(s, (const struct row[]) {
-		{ "gatepost_tickets_refused_total", "counter", "Questions for a ticket that got none.", n.refused },
+		{ "gatepost_tickets_refused_total", "counter", "Questions for a ticket that got none.",
+		    n.refused },
 	}, 1);
 }
 
