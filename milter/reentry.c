@@ -67,7 +67,8 @@ reentry_find(struct message *m, bool others_too)
 			continue;
 		seen++;
 		r = stamp_open(keys, f->headers[i].value, f->began, conf->trace.reentry.fresh, c);
-		if (r == STAMP_OPENED && stamp_matches(keys, c, &b, others_too)) {
+		if (r == STAMP_OPENED && strcmp(c->queue_id, REENTRY_NEVER) != 0 &&
+		    stamp_matches(keys, c, &b, others_too)) {
 			restore(f, c, i);
 			return true;
 		}
