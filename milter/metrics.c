@@ -16,6 +16,7 @@
 #include "lib/str.h"
 #include "lib/trace_memory.h"
 #include "milter/chain.h"
+#include "milter/submission.h"
 
 #include "lib/banned.h"
 
@@ -187,6 +188,24 @@ memory(struct str *s, const struct metrics *m)
 }
 
 static void
+tickets(struct str *s)
+{
+	static const char *const quality[] = { "none", "claimed", "cgi", "web" };
+	struct submission_numbers n;
+	size_t i;
+
+	submission_numbers(&n);
+	head(s, "gatepost_tickets_total", "counter",
+	    "Tickets given to local users, by how their visitor is known.");
+	for (i = 0; i <= TICKET_WEB; i++)
+		str_catf(s, "gatepost_tickets_total{quality=\"%s\"} %" PRIu64 "\n", quality[i], n.given[i]);
+	rows(s, (const struct row[]) {
+		{ "gatepost_tickets_refused_total", "counter", "Questions for a ticket that got none.",
+		    n.refused },
+	}, 1);
+}
+
+static void
 tables(struct str *s, const struct services *v)
 {
 	const struct { const char *name; const struct table *table; } t[] = {
@@ -221,6 +240,7 @@ metrics_text(struct arena *a, const struct metrics *m)
 	alerts(&s, m);
 	memory(&s, m);
 	dns(&s, m->services);
+	tickets(&s);
 	tables(&s, m->services);
 	return s.data;
 }
