@@ -505,6 +505,18 @@ judge_room(struct judging *j, struct judge_need *need)
 
 /* ---- charge ---- */
 
+/* What is asked of the window of this length (s) now; 0 = nothing any more. */
+static uint32_t
+judge_ceiling(const struct judged *it, uint32_t length)
+{
+	size_t c;
+
+	for (c = 0; c < it->ceilings.n; c++)
+		if (it->ceilings.at[c].length / 1000 == length)
+			return it->ceilings.at[c].most;
+	return 0;
+}
+
 /* A window for every ceiling. What is not asked for any more is counted on, without a ceiling, until its
  * place is needed: sessions may still be judged by the configuration of before. */
 static bool
@@ -513,16 +525,11 @@ judge_set_parts(struct judged *it, struct windows_slot *s)
 	struct windows_part *p;
 	bool grown = false;
 	unsigned i, epoch = s->epoch;
-	int part;
 	size_t c;
 
+	/* Never 0 in passing: killed there, the count would be kept and not shown. */
 	for (i = 0; i < s->n; i++)
-		s->part[i].most = 0;
-	for (c = 0; c < it->ceilings.n; c++) {
-		part = judge_part(s, it->ceilings.at[c].length);
-		if (part >= 0)
-			s->part[part].most = it->ceilings.at[c].most;
-	}
+		s->part[i].most = judge_ceiling(it, s->part[i].window.length);
 	for (c = 0; c < it->ceilings.n; c++) {
 		if (judge_part(s, it->ceilings.at[c].length) >= 0)
 			continue;
