@@ -32,6 +32,7 @@ enum conf_form { CONF_FORM_PLAIN, CONF_FORM_OPAQUE, CONF_FORM_OFF };
 /* What a header of trace.also says. */
 enum conf_also { CONF_ALSO_CUSTOMER, CONF_ALSO_ACCOUNT, CONF_ALSO_CLIENT, CONF_ALSO_SUBMITTER,
 	CONF_ALSO_DOMAIN, CONF_ALSO_RELAY, CONF_ALSO_QUEUE_ID, CONF_ALSO_TOKEN };
+enum conf_signed { CONF_SIGNED_IGNORE, CONF_SIGNED_EXPECTED, CONF_SIGNED_CERTAIN };
 
 const char *conf_action_text(enum conf_action a);	/* "accept"... */
 bool conf_action_parse(const char *text, enum conf_action *to);
@@ -114,6 +115,7 @@ struct conf {
 		struct conf_strings sources;
 		enum conf_action unidentified, local, unsure;
 		struct conf_strings relays;	/* addresses or prefixes */
+		struct conf_strings userid_from;	/* the same: the MTA, handing on local mail */
 		struct conf_strings bounce_domains;	/* our own bounces are From; empty = relay's name */
 		enum conf_mode mode;
 	} identity;
@@ -167,6 +169,33 @@ struct conf {
 		enum conf_action unsure;
 		enum conf_mode mode;
 	} mailers;
+	struct {
+		struct conf_strings egress;	/* addresses; empty = off */
+		const char *helo;		/* "" = relay */
+		const char *include;		/* name whose SPF record lists egress; "" = none */
+		struct conf_strings signing;	/* "none", "own", "opendkim:/path", tables; empty = unknown */
+		struct conf_strings selectors;	/* of "own", and of table rows that name none */
+		enum conf_signed is_signed;	/* what a DKIM-Signature on the message is worth */
+		enum conf_action spf_fail, spf_fail_some, spf_softfail, spf_neutral, spf_none, spf_permerror;
+		enum conf_action dmarc_fail, dmarc_fail_unknown, dmarc_foreign, dmarc_quarantine, dmarc_none;
+		enum conf_action dkim_key, unsure;
+		uint64_t budget;		/* ms a message */
+		const char *header;		/* "" = none */
+		const char *exempt;		/* a table; "" = none */
+		uint64_t cache;			/* bytes of verdicts */
+		struct {
+			struct conf_strings servers;	/* ADDRESS or ADDRESS@PORT; empty = resolv.conf */
+			const char *trust_anchor;	/* "" = no validation */
+			uint64_t cache;			/* bytes */
+		} dns;
+		struct {
+			uint64_t interval;		/* ms; 0 = off */
+			unsigned rate;			/* domains a second */
+			const char *file;
+			struct conf_strings mx;		/* names of our mail exchangers, ".suffix" too */
+		} drift;
+		enum conf_mode mode;
+	} preflight;
 	struct conf_limit *limits;
 	size_t n_limits;
 	enum conf_mode limits_mode;	/* limits_mode = "enforce": all limits at once */

@@ -68,7 +68,7 @@ check_users(struct conf_reader *r, const struct conf *c)
 	if (c->tables.users[0] != '\0' && !c->identity.ticket)
 		conf_warn_at(r, check_place(r, "tables.users"), "tables.users",
 		    "no source of identity reads this table");
-	if (c->submission.socket[0] != '\0' && c->identity.ticket &&
+	if ((c->submission.socket[0] != '\0' || c->identity.userid_from.n > 0) && c->identity.ticket &&
 	    check_no_table(r, "users", c->tables.users))
 		conf_problem_at(r, check_place(r, "tables.users"), "tables.users",
 		    "missing; allowed: a table of local users, or identity.sources without \"ticket\"");
@@ -135,6 +135,7 @@ check_headers(struct conf_reader *r, const struct conf *c)
 		    c->trace.submitter.form == CONF_FORM_OFF ? "" : c->trace.submitter.header },
 		{ "trace.sealed.header", c->trace.sealed.header },
 		{ "mailers.header", c->mailers.header },
+		{ "preflight.header", c->preflight.header },
 		{ "tag_header", c->tag_header },
 		{ "slow_header", c->slow_header },
 	};
@@ -221,6 +222,40 @@ check_submission(struct conf_reader *r, const struct conf *c)
 		    "\"accept\" lets whoever kept a ticket send as its user for ever");
 }
 
+static bool
+check_listed(const struct conf_strings *list, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < list->n; i++)
+		if (strcmp(list->at[i], text) == 0)
+			return true;
+	return false;
+}
+
+static void
+check_preflight(struct conf_reader *r, struct conf *c)
+{
+	struct conf_place place = check_place(r, "preflight.signing");
+
+	if (*c->preflight.helo == '\0')
+		c->preflight.helo = c->relay;
+	if (check_listed(&c->preflight.signing, "none") && c->preflight.signing.n > 1)
+		conf_problem_at(r, place, "preflight.signing",
+		    "\"none\" beside others; allowed: \"none\" alone, or what signs");
+	if (check_listed(&c->preflight.signing, "own") && check_no_table(r, "domains", c->tables.domains))
+		conf_problem_at(r, place, "preflight.signing",
+		    "\"own\" needs the customers' domains; allowed: tables.domains too, or a table that says what is "
+		    "signed");
+	if (c->preflight.egress.n > 0 && strchr(c->preflight.helo, '.') == NULL)
+		conf_warn_at(r, check_place(r, "preflight.helo"), "preflight.helo",
+		    "\"%s\" is no full host name: set what the MTA says at EHLO", c->preflight.helo);
+	if (c->preflight.egress.n > 0 && check_listed(&c->preflight.signing, "own") &&
+	    c->preflight.selectors.n == 0)
+		conf_warn_at(r, place, "preflight.signing",
+		    "\"own\" without preflight.selectors: it cannot be seen whether a domain's key is there");
+}
+
 static void
 check_listen(struct conf_reader *r, const struct conf *c)
 {
@@ -297,6 +332,7 @@ conf_check(struct conf_reader *r, struct conf *c)
 	check_ownership(r, c);
 	check_headers(r, c);
 	check_trace(r, c);
+	check_preflight(r, c);
 	check_plans(r, c);
 	check_mailer_plans(r, c);
 	check_memory(r, c);

@@ -180,13 +180,14 @@ conf_text_check conf_check_listen, conf_check_socket, conf_check_socket_or_none,
     conf_check_master, conf_check_redis_user, conf_check_prefix, conf_check_table, conf_check_network,
     conf_check_domain, conf_check_source, conf_check_name, conf_check_name_or_none, conf_check_mailer,
     conf_check_when, conf_check_abuse_address, conf_check_address_or_none, conf_check_sender_id,
-    conf_check_authserv_id;
+    conf_check_authserv_id, conf_check_address, conf_check_resolver, conf_check_signing, conf_check_selector,
+    conf_check_mx, conf_check_helo;
 bool conf_name_ok(const char *text);
 
 extern const struct conf_word conf_words_action[], conf_words_unidentified[], conf_words_local[],
     conf_words_forged[], conf_words_limit_action[], conf_words_mode[], conf_words_form[], conf_words_also[],
     conf_words_topology[], conf_words_first_seen[], conf_words_per[], conf_words_count[], conf_words_sender[],
-    conf_words_level[];
+    conf_words_level[], conf_words_signed[];
 
 /* ---- conf_check.c ---- */
 

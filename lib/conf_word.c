@@ -61,6 +61,8 @@ const struct conf_word conf_words_count[] = {
 	{ "refusals", CONF_COUNT_REFUSALS }, { NULL, 0 }
 };
 const struct conf_word conf_words_sender[] = { { "any", -1 }, { "null", 1 }, { "not-null", 0 }, { NULL, 0 } };
+const struct conf_word conf_words_signed[] = { { "ignore", CONF_SIGNED_IGNORE },
+	{ "expected", CONF_SIGNED_EXPECTED }, { "certain", CONF_SIGNED_CERTAIN }, { NULL, 0 } };
 const struct conf_word conf_words_level[] = {
 	{ "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING }, { "notice", LOG_LEVEL_NOTICE },
 	{ "info", LOG_LEVEL_INFO }, { "debug", LOG_LEVEL_DEBUG }, { NULL, 0 }
@@ -463,6 +465,67 @@ conf_check_domain(const char *text, struct str *why)
 }
 
 bool
+conf_check_address(const char *text, struct str *why)
+{
+	struct net_addr a;
+
+	return net_parse(text, &a) == 1 || word_refuse(why, "is no address");
+}
+
+/* As libunbound takes it: ADDRESS or ADDRESS@PORT. */
+bool
+conf_check_resolver(const char *text, struct str *why)
+{
+	const char *at = strchr(text, '@');
+	size_t n = at == NULL ? strlen(text) : (size_t)(at - text);
+	unsigned long port = 53;
+	char address[NET_TEXT];
+	struct net_addr a;
+
+	if (n >= sizeof(address) || (at != NULL && !word_number(at + 1, strlen(at + 1), 65535, &port)))
+		return word_refuse(why, "is no resolver");
+	memcpy(address, text, n);
+	address[n] = '\0';
+	return (port > 0 && net_parse(address, &a) == 1 && *address != '[') || word_refuse(why,
+	    "is no resolver");
+}
+
+bool
+conf_check_signing(const char *text, struct str *why)
+{
+	static const char opendkim[] = "opendkim:";
+
+	if (word_listed("none own", text))
+		return true;
+	if (strncmp(text, opendkim, sizeof(opendkim) - 1) == 0)
+		return conf_check_path(text + sizeof(opendkim) - 1, why);
+	if (*text == '\0')
+		return word_refuse(why, "is no table");
+	return conf_check_table(text, why);
+}
+
+/* One label or several (RFC 6376 section 3.1). */
+bool
+conf_check_selector(const char *text, struct str *why)
+{
+	return (word_only(text, WORD_LOWER WORD_UPPER WORD_DIGITS "-_.", 63) && *text != '.' &&
+	    text[strlen(text) - 1] != '.' && strstr(text, "..") == NULL) || word_refuse(why,
+	    "is no selector");
+}
+
+bool
+conf_check_mx(const char *text, struct str *why)
+{
+	return conf_check_domain(*text == '.' ? text + 1 : text, why);
+}
+
+bool
+conf_check_helo(const char *text, struct str *why)
+{
+	return *text == '\0' || conf_check_domain(text, why);
+}
+
+bool
 conf_check_source(const char *text, struct str *why)
 {
 	return word_listed("login ticket network", text) || word_refuse(why, "is no source of identity");
@@ -473,7 +536,7 @@ bool
 conf_check_when(const char *text, struct str *why)
 {
 	static const char *const checks[] = { "identity", "ticket", "suspension", "ownership", "trace",
-		"mailer", "limit", "complaint", NULL };
+		"mailer", "preflight", "limit", "complaint", NULL };
 	size_t i, n = strcspn(text, ".");
 
 	for (i = 0; checks[i] != NULL; i++)

@@ -280,15 +280,6 @@ take_jmrp(struct report_reader *r, const char *value, size_t n, enum report_plac
 	report_is(r, REPORT_JMRP);
 }
 
-static void
-take_x_arf(struct report_reader *r, const char *value, size_t n, enum report_place place)
-{
-	(void)value;
-	(void)n;
-	(void)place;
-	report_is(r, REPORT_XARF_MAIL);
-}
-
 static const struct field {
 	const char *name;
 	void (*take)(struct report_reader *r, const char *value, size_t n, enum report_place place);
@@ -308,8 +299,6 @@ static const struct field {
 	{ "X-Original-To", take_tokens, OUTER | HEADER },
 	{ "From", take_reporter, OUTER },
 	{ "X-HmXmrOriginalRecipient", take_jmrp, ORIGINAL | HEADER | OUTER | TEXT },
-	{ "X-XARF", take_x_arf, OUTER | HEADER },
-	{ "X-ARF", take_x_arf, OUTER | HEADER },
 	{ "Feedback-Type", take_type, FIELDS },
 	{ "Report-Type", take_type, FIELDS },
 	{ "Arrival-Date", take_arrival, FIELDS },
@@ -386,7 +375,7 @@ skip_before(const char *data, size_t *n)
 {
 	struct lines l;
 	const char *line;
-	size_t length, value;
+	size_t length, rest, value;
 
 	if (*n >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) {
 		data += 3;
@@ -394,15 +383,13 @@ skip_before(const char *data, size_t *n)
 	}
 	l = (struct lines){ data, data + *n };
 	while (next_line(&l, &line, &length)) {
-		size_t rest = length;
-		const char *text = trim(line, &rest);
-
-		if (rest > 0 && !(length > 5 && memcmp(line, "From ", 5) == 0 &&
-		    field_name(line, length, &value) == 0)) {
-			*n -= (size_t)(line - data);
-			return line;
-		}
-		(void)text;
+		rest = length;
+		(void)trim(line, &rest);
+		if (rest == 0 || (length > 5 && memcmp(line, "From ", 5) == 0 &&
+		    field_name(line, length, &value) == 0))
+			continue;
+		*n -= (size_t)(line - data);
+		return line;
 	}
 	*n = 0;
 	return data;
@@ -483,22 +470,22 @@ gather(struct lines *l, char value[VALUE_MOST], size_t have)
 static void
 text_line(struct report_reader *r, struct lines *l, const char *line, size_t n, enum report_place place)
 {
-	size_t at = 0, name = field_name(line, n, &at), have;
+	size_t at = 0, name = field_name(line, n, &at), have, said;
 	const struct field *f = name == 0 ? NULL : field_find(r, line, name, place);
 	char value[VALUE_MOST];
 
-	take_tokens(r, line, n, place);
+	if (f == NULL)
+		take_tokens(r, line, n, place);
 	if (f == NULL || n - at > sizeof(value))
 		return;
 	while (at < n && (line[at] == '*' || blank(line[at])))	/* what was bold: "*Name:* value" */
 		at++;
 	memcpy(value, line + at, n - at);
-	have = n - at;
-	/* "Message-ID:" alone, its value on the next line; a stamp has several lines anyway. */
-	if (f->take != keep_message_id || trim(value, &have) == NULL || have == 0)
-		have = gather(l, value, n - at);
-	else
-		have = n - at;
+	have = said = n - at;
+	(void)trim(value, &said);
+	/* A Message-ID has one line, unless its name stands alone; a stamp or token may have several. */
+	if (f->take != keep_message_id || said == 0)
+		have = gather(l, value, have);
 	f->take(r, value, have, place);
 }
 
@@ -521,7 +508,7 @@ report_text(struct report_reader *r, const char *data, size_t n, enum report_pla
 void
 report_original(struct report_reader *r, const char *data, size_t n)
 {
-	if (r->depth < REPORT_DEPTH && report_mail_is_report(data, n)) {
+	if (!r->machine && r->depth < REPORT_DEPTH && report_mail_is_report(data, n)) {
 		r->depth++;
 		report_mail(r, data, n);
 		r->depth--;

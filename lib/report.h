@@ -49,7 +49,7 @@ enum report_place {
 	REPORT_IN_HEADER,	/* header of the message, which is no report */
 	REPORT_IN_FIELDS,	/* the report's fields for machines */
 	REPORT_IN_TEXT,
-	REPORT_IN_OUTER		/* header of the report itself */
+	REPORT_IN_OUTER		/* header of the report itself, as it reached us */
 };
 /* "original", "header", "fields", "text", "report" */
 const char *report_place_text(enum report_place p);

@@ -79,18 +79,21 @@ read_evidence(struct walk *w, const json_t *object, const json_t *payload)
 {
 	const char *type = member_text(object, "contenttype"), *data = json_string_value(payload);
 	size_t n = json_string_length(payload);
+	bool machine = w->r->machine;
 
 	if (!report_may(w->r, n) || w->r->depth >= REPORT_DEPTH)
 		return;
 	if (is_base64(data, n))
 		data = report_base64(w->r->arena, data, n, &n);
 	w->r->depth++;
+	w->r->machine = true;
 	if (type == NULL || str_ieq(type, "application/octet-stream") || strncmp(type, "message/", 8) == 0 ||
 	    strstr(type, "rfc822") != NULL)
 		report_original(w->r, data, n);
 	else if (strncmp(type, "text/", 5) == 0)
 		report_text(w->r, data, n, REPORT_IN_TEXT);
 	w->r->depth--;
+	w->r->machine = machine;
 }
 
 /* What a member's text says, by its plain name. */

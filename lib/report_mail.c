@@ -137,7 +137,9 @@ read_text(struct report_reader *r, GMimeObject *o, const char *name, const char 
 {
 	const char *text = data;
 
-	if (r->to->kind == REPORT_XARF_MAIL && ends_with(name, "report.txt")) {
+	/* The header alone makes no report: a spammer could write it, to pass for the one who complains. */
+	if (r->x_arf && (ends_with(name, "report.txt") || memmem(data, n, "Reported-From:", 14) != NULL)) {
+		report_is(r, REPORT_XARF_MAIL);
 		report_fields(r, data, n, REPORT_IN_FIELDS);
 		return;
 	}
@@ -186,6 +188,20 @@ visit_leaf(struct report_reader *r, GMimePart *part)
 	g_object_unref(stream);
 }
 
+static bool
+is_x_arf(GMimeMessage *m)
+{
+	return g_mime_object_get_header(GMIME_OBJECT(m), "X-XARF") != NULL ||
+	    g_mime_object_get_header(GMIME_OBJECT(m), "X-ARF") != NULL;
+}
+
+/* Outlook's, of a person's complaint. */
+static bool
+is_jmrp(GMimeMessage *m)
+{
+	return g_mime_object_get_header(GMIME_OBJECT(m), "X-HmXmrOriginalRecipient") != NULL;
+}
+
 /* A report, so that the message complained about lies deeper. */
 static bool
 is_report(GMimeMessage *m)
@@ -194,8 +210,7 @@ is_report(GMimeMessage *m)
 
 	return (part != NULL && GMIME_IS_MULTIPART(part) &&
 	    g_mime_content_type_is_type(g_mime_object_get_content_type(part), "multipart", "report")) ||
-	    g_mime_object_get_header(GMIME_OBJECT(m), "X-XARF") != NULL ||
-	    g_mime_object_get_header(GMIME_OBJECT(m), "X-ARF") != NULL;
+	    is_x_arf(m);
 }
 
 static void
@@ -212,7 +227,7 @@ static void
 visit_attached(struct report_reader *r, GMimeMessage *m)
 {
 	report_is(r, REPORT_FORWARD);
-	if (r->depth < REPORT_DEPTH && is_report(m)) {
+	if (!r->machine && r->depth < REPORT_DEPTH && is_report(m) && !is_jmrp(m)) {
 		r->depth++;
 		walk(r, m);
 		r->depth--;
@@ -249,16 +264,20 @@ visit(struct report_reader *r, GMimeObject *o, unsigned level)
 static void
 walk(struct report_reader *r, GMimeMessage *m)
 {
-	bool outside = r->to->original;
+	bool outside = r->to->original, x_arf = r->x_arf, machine = r->machine;
+	enum report_place place = REPORT_IN_HEADER;
 
 	r->to->original = false;
-	if (g_mime_object_get_header(GMIME_OBJECT(m), "X-XARF") != NULL ||
-	    g_mime_object_get_header(GMIME_OBJECT(m), "X-ARF") != NULL)
-		report_is(r, REPORT_XARF_MAIL);
+	r->x_arf = is_x_arf(m);
+	r->machine = is_report(m) || is_jmrp(m);
 	visit(r, g_mime_message_get_mime_part(m), 0);
-	read_header(r, m, r->to->original || r->depth > 1 || r->to->kind > REPORT_MESSAGE ?
-	    REPORT_IN_OUTER : REPORT_IN_HEADER);
+	/* A report within a report may be the message complained about, shaped to look so. */
+	if (r->depth <= 1 && (r->to->original || r->to->kind >= REPORT_ARF))
+		place = REPORT_IN_OUTER;
+	read_header(r, m, place);
 	r->to->original = r->to->original || outside;
+	r->x_arf = x_arf;
+	r->machine = machine;
 }
 
 /* True when something stands behind the header section. */

@@ -24,6 +24,8 @@ struct report_reader {
 	const char *stamp_header;	/* "" = none of its own */
 	unsigned depth, parts;
 	size_t decoded;			/* bytes of nested parts so far */
+	bool x_arf;			/* the message says that it is an X-ARF report */
+	bool machine;			/* what is attached is what is complained about, whatever it is */
 	struct report_message *message;	/* whose header is being read; NULL = none, or no room */
 };
 
@@ -39,7 +41,9 @@ void report_message_id(struct report_reader *r, const char *text, size_t n, enum
 void report_fields(struct report_reader *r, const char *data, size_t n, enum report_place place);
 /* Text as people write, quote and paste it. */
 void report_text(struct report_reader *r, const char *data, size_t n, enum report_place place);
-/* The message complained about, or its header: only the header counts, unless it is a report itself. */
+/* The message complained about, or its header: only the header counts. In what a person forwards it may be a
+ * report itself; in what a machine reports it is not taken for one, or a spammer who shapes his message as a
+ * report about somebody else's would have that one blamed. */
 void report_original(struct report_reader *r, const char *data, size_t n);
 /* Whatever it is: JSON, a message, text. */
 void report_any(struct report_reader *r, const char *data, size_t n);

@@ -255,6 +255,15 @@ table_spec(const struct table *t)
 	return t->spec;
 }
 
+int
+table_each(struct table *t, void (*each)(void *cookie, const char *key, const char *value), void *cookie,
+    struct err *e)
+{
+	if (t->driver->each == NULL)
+		return err_set(e, ERR_INPUT, "%s cannot be walked through; a file can", t->spec);
+	return t->driver->each(t->self, each, cookie, e);
+}
+
 size_t
 table_entries(const struct table *t)
 {

@@ -59,6 +59,11 @@ int table_poll(struct table *t);
  * between threads. */
 void table_report_to(struct table *t, const struct table_report *report);
 
+/* Calls each() for all keys, in no order; it must be short, and must not use the table. Returns 1, or -1 (e
+ * filled) when a table of this type cannot be walked. */
+int table_each(struct table *t, void (*each)(void *cookie, const char *key, const char *value), void *cookie,
+    struct err *e);
+
 /* What it is, for people: "file:/etc/gatepost/domains", its number of entries, its bytes of memory. */
 const char *table_spec(const struct table *t);
 size_t table_entries(const struct table *t);

@@ -54,6 +54,8 @@ static const char *file_find(const void *content, const char *key);
 static size_t file_entries(const void *content);
 static size_t file_bytes(const void *content);
 static void file_free(void *content);
+static void file_each(const void *content, void (*each)(void *cookie, const char *key, const char *value),
+    void *cookie);
 
 static const struct table_text_kind file_kind = {
 	.new = file_new,
@@ -63,6 +65,7 @@ static const struct table_text_kind file_kind = {
 	.entries = file_entries,
 	.bytes = file_bytes,
 	.free = file_free,
+	.each = file_each,
 };
 
 static void *
@@ -79,6 +82,7 @@ const struct table_driver table_file = {
 	.poll = table_text_poll,
 	.entries = table_text_entries,
 	.bytes = table_text_bytes,
+	.each = table_text_each,
 };
 
 static void *
@@ -221,4 +225,18 @@ file_free(void *content)
 	free(c->slots);
 	table_heap_free(&c->heap);
 	free(c);
+}
+
+static void
+file_each(const void *content, void (*each)(void *cookie, const char *key, const char *value), void *cookie)
+{
+	const struct file_content *c = content;
+	uint32_t i;
+
+	for (i = 0; i < c->n_slots; i++) {
+		const char *key = c->heap.text + c->slots[i].at;
+
+		if (c->slots[i].at != 0)
+			each(cookie, key, key + strlen(key) + 1);
+	}
 }

@@ -49,6 +49,10 @@ struct table_driver {
 
 	size_t (*entries)(void *self);
 	size_t (*bytes)(void *self);
+
+	/* As table_each. NULL: cannot be walked. */
+	int (*each)(void *self, void (*each)(void *cookie, const char *key, const char *value), void *cookie,
+	    struct err *e);
 };
 
 extern const struct table_driver table_file, table_cidr;

@@ -542,6 +542,20 @@ table_text_entries(void *self)
 	return n;
 }
 
+int
+table_text_each(void *self, void (*each)(void *cookie, const char *key, const char *value), void *cookie,
+    struct err *e)
+{
+	struct table_text *t = self;
+
+	if (t->kind->each == NULL)
+		return err_set(e, ERR_INPUT, "%s cannot be walked through", t->path);
+	(void)pthread_rwlock_rdlock(&t->content_lock);
+	t->kind->each(t->content, each, cookie);
+	(void)pthread_rwlock_unlock(&t->content_lock);
+	return 1;
+}
+
 size_t
 table_text_bytes(void *self)
 {

@@ -40,6 +40,8 @@ struct table_text_kind {
 	size_t (*entries)(const void *content);
 	size_t (*bytes)(const void *content);
 	void (*free)(void *content);
+	void (*each)(const void *content, void (*each)(void *cookie, const char *key, const char *value),
+	    void *cookie);		/* NULL: cannot be walked */
 };
 
 /* The functions of struct table_driver; self is what table_text_open returned. */
@@ -50,6 +52,8 @@ int table_text_lookup(void *self, const char *key, struct arena *a, uint64_t dea
 int table_text_poll(void *self, struct table_errors *errors);
 size_t table_text_entries(void *self);
 size_t table_text_bytes(void *self);
+int table_text_each(void *self, void (*each)(void *cookie, const char *key, const char *value), void *cookie,
+    struct err *e);
 
 /* Text put one behind the other: the strings of a content, named by their offset (never 0). */
 struct table_heap {

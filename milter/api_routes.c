@@ -366,13 +366,17 @@ api_canonical(struct arena *a, const char *kind, const char *text, bool host)
 {
 	struct net_addr addr;
 	char *space;
+	bool claimed = host && strcmp(kind, "submitter") == 0 &&
+	    strncmp(text, LIMIT_CLAIMED, strlen(LIMIT_CLAIMED)) == 0;
 
+	if (claimed)
+		text += strlen(LIMIT_CLAIMED);
 	if (strcmp(kind, "client") == 0 || strcmp(kind, "submitter") == 0) {
 		if (net_parse(text, &addr) != 1)
 			return NULL;
-		space = arena_alloc(a, NET_PREFIX_TEXT);
+		space = arena_alloc(a, LIMIT_SUBMITTER_TEXT);
 		if (host)
-			net_host_text(&addr, space);
+			limit_submitter_text(&addr, claimed, space);
 		else
 			net_text(&addr, space);
 		return space;

@@ -20,6 +20,8 @@
 #include "lib/str.h"
 #include "lib/trace_memory.h"
 #include "milter/local_user.h"
+#include "milter/preflight.h"
+#include "milter/resolver.h"
 
 #include "lib/banned.h"
 
@@ -35,6 +37,7 @@ static const struct check *const checks[] = {
 	&check_submitter,
 	&check_mailer,
 	&check_trace,
+	&check_preflight,
 	&check_limits,
 	NULL
 };
@@ -42,12 +45,15 @@ static const struct check *const checks[] = {
 
 /* Far below the MTA's 30 s for a command; every wait inside has its own, shorter budget. */
 #define MESSAGE_BUDGET_MS 5000
+#define TABLES_MAX 16
 
 struct chain {
 	atomic_uint refs;
 	struct conf *conf;
 	struct services services;
 	struct seal_keys *keys;
+	struct resolver *resolver;
+	const struct table_report *report;	/* of rereads */
 	void *state[N_CHECKS];
 	unsigned needs;
 };
@@ -86,6 +92,40 @@ open_tables(struct services *s, const struct conf *c, const struct table_report 
 	ok &= open_table(&s->also, c->tables.also, report);
 	ok &= open_table(&s->mailers, c->tables.mailers, report);
 	return ok;
+}
+
+/* ---- preflight's services ---------------------------------------------------- */
+
+/* Nothing of it is opened while preflight is off. */
+static bool
+open_preflight(struct chain *ch, const struct conf *c, const struct table_report *report)
+{
+	struct services *s = &ch->services;
+	struct err e;
+	bool ok;
+
+	if (c->preflight.egress.n == 0)
+		return true;
+	err_clear(&e);
+	ch->resolver = resolver_get(c, &e);
+	if (ch->resolver == NULL) {
+		report->say(report->cookie, &e);
+		return false;
+	}
+	s->dns = ch->resolver->dns;
+	s->spf = ch->resolver->spf;
+	s->dmarc = ch->resolver->dmarc;
+	ok = open_table(&s->exempt, c->preflight.exempt, report);
+	ok &= preflight_signing_open(s, c, report);
+	return ok;
+}
+
+static void
+close_preflight(struct chain *ch)
+{
+	preflight_signing_close(&ch->services);
+	table_close(&ch->services.exempt);
+	resolver_unref(&ch->resolver);
 }
 
 static bool
@@ -142,6 +182,7 @@ chain_free(struct chain *ch)
 	table_close(&ch->services.also);
 	table_close(&ch->services.mailers);
 	seal_keys_unref(&ch->keys);
+	close_preflight(ch);
 	conf_unref(&ch->conf);
 	free(ch);
 }
@@ -158,8 +199,8 @@ chain_new(struct conf *take_c, struct store *s, struct alerts *a, const struct t
 	ch->services.conf = take_c;
 	ch->services.store = s;
 	ch->services.alerts = a;
-	if (!open_tables(&ch->services, take_c, report) || !open_keys(ch, report) || !init_checks(ch,
-	    report)) {
+	if (!open_tables(&ch->services, take_c, report) || !open_keys(ch, report) ||
+	    !open_preflight(ch, take_c, report) || !init_checks(ch, report)) {
 		chain_free(ch);
 		return NULL;
 	}
@@ -206,16 +247,16 @@ chain_needs(const struct chain *ch)
 	return ch->needs;
 }
 
-#define N_TABLES 7
-
 /* The configured tables, to do the same with each. */
 static size_t
-all_tables(const struct chain *ch, struct table *to[N_TABLES])
+all_tables(const struct chain *ch, struct table *to[TABLES_MAX])
 {
-	struct table *const t[] = { ch->services.accounts, ch->services.networks, ch->services.users,
-	    ch->services.domains, ch->services.customers, ch->services.also, ch->services.mailers };
+	const struct services *s = &ch->services;
+	struct table *const t[] = { s->accounts, s->networks, s->users, s->domains, s->customers, s->also,
+	    s->mailers, s->exempt, s->signing[0], s->signing[1], s->signing[2], s->signing[3] };
 	size_t i, n = 0;
 
+	_Static_assert(sizeof(t) / sizeof(t[0]) <= TABLES_MAX, "room for each");
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		if (t[i] != NULL)
 			to[n++] = t[i];
@@ -225,23 +266,39 @@ all_tables(const struct chain *ch, struct table *to[N_TABLES])
 void
 chain_keep_report(struct chain *ch, const struct table_report *report)
 {
-	struct table *t[N_TABLES];
+	struct table *t[TABLES_MAX];
 	size_t n = all_tables(ch, t), i;
 
+	ch->report = report;
 	for (i = 0; i < n; i++)
 		table_report_to(t[i], report);
+}
+
+static void
+poll_opendkim(struct chain *ch)
+{
+	struct dkim_opendkim *o;
+	size_t i;
+
+	for (i = 0; i < SERVICES_SIGNING_MAX; i++)
+		if ((o = ch->services.opendkim[i]) != NULL && dkim_opendkim_poll(o,
+		    ch->report == NULL ? NULL : ch->report->say,
+		    ch->report == NULL ? NULL : ch->report->cookie) == 1)
+			log_printf(LOG_LEVEL_NOTICE, "OpenDKIM's tables reread: %zu entries",
+			    dkim_opendkim_entries(o));
 }
 
 void
 chain_poll(struct chain *ch)
 {
-	struct table *t[N_TABLES];
+	struct table *t[TABLES_MAX];
 	size_t n = all_tables(ch, t), i;
 
 	for (i = 0; i < n; i++)
 		if (table_poll(t[i]) == 1)
 			log_printf(LOG_LEVEL_NOTICE, "table reread: %s, %zu entries", table_spec(t[i]),
 			    table_entries(t[i]));
+	poll_opendkim(ch);
 }
 
 /* ---- one message ----------------------------------------------------------- */
@@ -289,6 +346,7 @@ find_unsure(struct message *m, const struct check *c, const struct err *e)
 
 	f.code = arena_printf(m->facts.arena, "%s.unsure", c->name);
 	f.action = c->unsure(m->services->conf);
+	f.subject = c->unsure_subject;
 	f.desk = arena_printf(m->facts.arena, "%s%s%s", e->where, *e->where == '\0' ? "" : ": ", e->text);
 	check_find(m, c, &f);
 	if (!m->dry)

@@ -26,8 +26,12 @@
 
 #include "lib/alert.h"
 #include "lib/conf.h"
+#include "lib/dkim.h"
+#include "lib/dmarc.h"
+#include "lib/dns.h"
 #include "lib/err.h"
 #include "lib/seal.h"
+#include "lib/spf.h"
 #include "lib/store.h"
 #include "lib/table.h"
 #include "milter/facts.h"
@@ -38,6 +42,8 @@ enum check_answer { CHECK_DONE, CHECK_UNSURE };
 enum check_needs { NEED_RECIPIENTS = 1, NEED_HEADERS = 2, NEED_BODY = 4, NEED_LOGIN = 8,
 	NEED_BODY_START = 16 };		/* NEED_BODY: its size; NEED_BODY_START: its first bytes (facts.h) */
 
+#define SERVICES_SIGNING_MAX 4u
+
 /* What all checks share under one configuration. Opened by chain.c. */
 struct services {
 	const struct conf *conf;
@@ -46,6 +52,14 @@ struct services {
 	struct trace_memory *memory;	/* process-wide; NULL = nothing is remembered */
 	const struct seal_keys *keys;	/* of trace.sealed.keys; NULL when not configured */
 	struct table *accounts, *networks, *users, *domains, *customers, *also, *mailers;	/* NULL when not configured */
+	/* of preflight; NULL when it is off */
+	struct dns *dns;
+	struct spf *spf;
+	struct dmarc *dmarc;
+	struct table *exempt;
+	/* beside conf's preflight.signing: what is a table, what is OpenDKIM's configuration */
+	struct table *signing[SERVICES_SIGNING_MAX];
+	struct dkim_opendkim *opendkim[SERVICES_SIGNING_MAX];
 };
 
 struct message {
@@ -70,6 +84,7 @@ struct check {
 	void (*free)(void *state);
 	enum conf_mode (*mode)(const struct conf *c);
 	enum conf_action (*unsure)(const struct conf *c);
+	const char *unsure_subject;	/* whose incident "cannot tell" is; NULL = the sender's */
 };
 
 /* Adds a finding of the running check: check name, monitor mode, subject and incident id are filled in; the
@@ -82,6 +97,6 @@ struct finding *check_find(struct message *m, const struct check *c, const struc
 bool check_suspension_again(struct message *m);
 
 extern const struct check check_ticket, check_identity, check_suspension, check_ownership, check_trace,
-    check_submitter, check_mailer, check_limits;
+    check_submitter, check_mailer, check_preflight, check_limits;
 
 #endif

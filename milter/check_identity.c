@@ -226,11 +226,22 @@ unknown_text(const struct facts *f)
 		    f->login);
 	if (f->ticket != NULL)
 		return arena_printf(f->arena, "local user %.40s (uid %u) on %.60s is in no table",
-		    f->ticket->user,
-		    (unsigned)f->ticket->uid, f->ticket->relay);
-	if (f->local)
+		    f->ticket->user, (unsigned)f->ticket->uid, f->ticket->relay);
+	if (f->local || f->handed_on)
 		return "local mail without a ticket: it was not sent with gatepost-sendmail";
 	return "no login, and the client's address is in no table";
+}
+
+/* A key that was activated before it was copied here must not make our relays bounce each other's mail. */
+static void
+wait_for_key(struct message *m, struct finding *f)
+{
+	if (!m->facts.unknown_key || f->action != CONF_REJECT)
+		return;
+	f->action = CONF_DEFER;
+	f->desk = arena_printf(m->facts.arena,
+	    "%s; its stamp is of a key that is not in %.200s: is that file the same on all relays?", f->desk,
+	    m->services->conf->trace.sealed.keys);
 }
 
 static void
@@ -239,9 +250,10 @@ find_unknown(struct message *m)
 	struct finding f = { .code = "identity.unknown", .status = "7.1",
 	    .reply = "sender not identified; log in (SMTP AUTH) or ask your provider to register this host" };
 
-	f.action = m->facts.local ? m->services->conf->identity.local :
+	f.action = m->facts.local || m->facts.handed_on ? m->services->conf->identity.local :
 	    m->services->conf->identity.unidentified;
 	f.desk = unknown_text(&m->facts);
+	wait_for_key(m, &f);
 	check_find(m, &check_identity, &f);
 }
 
@@ -277,7 +289,7 @@ compare_ticket(struct message *m, struct err *e)
 static bool
 from_us(const struct hosts *h, const struct facts *f)
 {
-	return f->login == NULL && (f->local || prefixes_have(h->relays, &f->client) ||
+	return f->login == NULL && (f->local || f->handed_on || prefixes_have(h->relays, &f->client) ||
 	    prefixes_have(h->expands, &f->client));
 }
 
@@ -324,7 +336,8 @@ at_end(const struct hosts *h, struct message *m, struct err *e)
 	struct facts *f = &m->facts;
 	int r;
 
-	if (f->own && reentry_find(m, prefixes_have(h->expands, &f->client)))
+	if (f->own && reentry_on(m->services->conf) &&
+	    reentry_find(m, prefixes_have(h->expands, &f->client)))
 		return CHECK_DONE;
 	if (f->identity_late) {
 		r = settle(m, STAGE_END, e);

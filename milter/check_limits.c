@@ -67,7 +67,7 @@ const struct check check_limits = {
 struct asking {
 	struct message *m;
 	struct limit_subject subject;
-	char client[NET_PREFIX_TEXT], submitter[NET_PREFIX_TEXT];
+	char client[NET_PREFIX_TEXT], submitter[LIMIT_SUBMITTER_TEXT];
 	struct store_item *items;
 	const struct conf_limit **limit_of;	/* beside each item */
 	size_t n, space;
@@ -88,7 +88,7 @@ fill_subject(struct asking *q, struct message *m)
 		q->subject.client = q->client;
 	}
 	if (f->quality != QUALITY_NONE) {
-		net_host_text(&f->submitter_addr, q->submitter);
+		limit_submitter_text(&f->submitter_addr, f->quality == QUALITY_CLAIMED, q->submitter);
 		q->subject.submitter = q->submitter;
 	}
 	if (f->sender_ok && !f->return_path.null)

@@ -7,6 +7,10 @@
  * believed where our own hosts hand mail over (sendmail(1), identity.relays): elsewhere nobody can have
  * come by one rightly. Writes the ticket part of the facts; whose customer that user is, identity says.
  *
+ * Where the MTA is set up to hand on local mail with its user's id in the first Received field
+ * (identity.userid_from), that id stands in for a missing ticket, and a ticket of another user's is a
+ * stolen one.
+ *
  * A ticket is good for one message. The MTA may offer that message again (the filter was gone), or in
  * several parts (many recipients), so what counts as the same message is its return-path and header,
  * without what the MTA adds anew each time. The count is kept in this process alone: another relay with
@@ -76,19 +80,34 @@ make_book(void)
 	book = ticket_book_new(BOOK_MOST);
 }
 
+struct hosts {
+	struct prefixes *relays, *userid_from;
+};
+
 static void *
 ticket_init(const struct services *s, const struct table_report *report, bool *ok)
 {
+	struct hosts *h;
+
 	(void)report;
 	(void)ok;
 	pthread_once(&book_once, make_book);
-	return prefixes_new(&s->conf->identity.relays);
+	h = calloc(1, sizeof(*h));
+	if (h == NULL)
+		abort();
+	h->relays = prefixes_new(&s->conf->identity.relays);
+	h->userid_from = prefixes_new(&s->conf->identity.userid_from);
+	return h;
 }
 
 static void
 ticket_free(void *state)
 {
-	prefixes_free(state);
+	struct hosts *h = state;
+
+	prefixes_free(h->relays);
+	prefixes_free(h->userid_from);
+	free(h);
 }
 
 /* ---- what makes a message the same -------------------------------------------------------------- */
@@ -210,6 +229,66 @@ take(struct message *m, const struct ticket *t)
 		f->script = t->script;
 }
 
+/* "by mx.example (Postfix, from userid 33)\n\tid ...": on top of the message, above whatever the sender
+ * wrote. */
+static bool
+read_userid(const struct facts *f, uint32_t *to)
+{
+	static const char words[] = ", from userid ";
+	const char *at;
+	char *end;
+	unsigned long uid;
+
+	if (!f->handed_on || f->n_headers == 0 || strcasecmp(f->headers[0].name, "Received") != 0)
+		return false;
+	at = strstr(f->headers[0].value, words);
+	if (at == NULL)
+		return false;
+	at += strlen(words);
+	uid = strtoul(at, &end, 10);
+	if (*at < '0' || *at > '9' || *end != ')' || uid >= UINT32_MAX)
+		return false;
+	*to = (uint32_t)uid;
+	return true;
+}
+
+/* Not a ticket, but what it would say of the user. */
+static void
+take_userid(struct message *m)
+{
+	struct ticket *t;
+	uint32_t uid;
+
+	if (m->facts.ticket != NULL || !read_userid(&m->facts, &uid))
+		return;
+	t = arena_zalloc(m->facts.arena, sizeof(*t));
+	t->uid = uid;
+	ticket_put(t->relay, sizeof(t->relay), m->services->conf->relay);
+	t->time = m->facts.began;
+	take(m, t);
+}
+
+/* Nobody can have come by it rightly: out of its place, or another user hands it in. */
+static bool
+misplaced(struct message *m, const struct ticket *t)
+{
+	struct arena *a = m->facts.arena;
+	enum conf_action action = m->services->conf->submission.forged;
+	const char *user = local_user_text(a, t);
+	uint32_t uid;
+
+	if (!m->facts.ticket_place)
+		find_bad(m, "ticket.misplaced", action, user, arena_printf(a,
+		    "the ticket of user %.100s came from %.60s, which is none of our hosts", user,
+		    m->facts.client_text));
+	else if (read_userid(&m->facts, &uid) && uid != t->uid)
+		find_bad(m, "ticket.misplaced", action, user, arena_printf(a,
+		    "the ticket of user %.100s came with mail of uid %u", user, (unsigned)uid));
+	else
+		return false;
+	return true;
+}
+
 static void
 judge(struct message *m, const struct header *h)
 {
@@ -223,13 +302,8 @@ judge(struct message *m, const struct header *h)
 		find_unopened(m, result, h);
 		return;
 	}
-	if (!m->facts.ticket_place) {
-		find_bad(m, "ticket.misplaced", m->services->conf->submission.forged, local_user_text(a, t),
-		    arena_printf(a,
-		    "the ticket of user %.100s came from %.60s, which is none of our hosts",
-		    local_user_text(a, t), m->facts.client_text));
+	if (misplaced(m, t))
 		return;
-	}
 	/* Late, it says all the same whose it was: the message is held in his name. */
 	if (result == TICKET_EXPIRED)
 		find_late(m, t, now);
@@ -242,6 +316,16 @@ judge(struct message *m, const struct header *h)
 	take(m, t);
 }
 
+static void
+at_mail(const struct hosts *h, struct message *m)
+{
+	struct facts *f = &m->facts;
+
+	f->handed_on = !f->local && prefixes_have(h->userid_from, &f->client);
+	f->ticket_place = f->handed_on || (m->services->keys != NULL &&
+	    (f->local || prefixes_have(h->relays, &f->client)));
+}
+
 static enum check_answer
 ticket_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
@@ -250,17 +334,17 @@ ticket_run(void *state, enum stage stage, struct message *m, struct err *e)
 
 	(void)e;
 	if (stage == STAGE_MAIL) {
-		f->ticket_place = m->services->keys != NULL &&
-		    (f->local || prefixes_have(state, &f->client));
+		at_mail(state, m);
 		return CHECK_DONE;
 	}
 	copies = facts_header_count(f, TICKET_HEADER);
 	for (i = 1; i <= copies; i++)
 		verdict_remove_header(&m->verdict, TICKET_HEADER, i);
-	if (copies == 0 || m->services->keys == NULL)
-		return CHECK_DONE;
-	judge(m, facts_header(f, TICKET_HEADER, 1));
-	if (copies > 1)
-		find_copies(m, copies);
+	if (copies > 0 && m->services->keys != NULL) {
+		judge(m, facts_header(f, TICKET_HEADER, 1));
+		if (copies > 1)
+			find_copies(m, copies);
+	}
+	take_userid(m);
 	return CHECK_DONE;
 }

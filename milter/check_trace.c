@@ -93,7 +93,7 @@ static void *
 trace_init(const struct services *s, const struct table_report *report, bool *ok)
 {
 	const struct conf *c = s->conf;
-	struct names *list = calloc(1, sizeof(*list) + (c->trace.strip.n + c->trace.n_also + 16) *
+	struct names *list = calloc(1, sizeof(*list) + (c->trace.strip.n + c->trace.n_also + 17) *
 	    sizeof(list->at[0]));
 	size_t i;
 
@@ -117,6 +117,7 @@ trace_init(const struct services *s, const struct table_report *report, bool *ok
 	for (i = 0; i < c->trace.n_also; i++)
 		add(list, c->trace.also[i].name, OUR_OUTPUT);
 	add(list, c->mailers.header, OUR_MARK);
+	add(list, c->preflight.header, OUR_MARK);
 	add(list, c->tag_header, OUR_MARK);
 	add(list, c->slow_header, OUR_MARK);
 	for (i = 0; i < c->trace.strip.n; i++)

@@ -23,6 +23,7 @@
 #include "lib/net.h"
 #include "lib/signature.h"
 #include "lib/str.h"
+#include "milter/ctl_preflight.h"
 #include "milter/message_file.h"
 
 #include "lib/banned.h"
@@ -47,6 +48,10 @@ struct asked {
 	bool local, force;
 	const char *keys;
 	json_t *to, *recipients, *message_ids, *queue_ids;
+	const char *from, *helo, *dns;
+	const char *ips[32];
+	size_t n_ips;
+	bool all;
 	char **words;
 	int n_words;
 	char given[32];		/* letters of the options that were given */
@@ -65,6 +70,8 @@ struct command {
 	const char *usage;
 };
 
+static int check_config(struct arena *a, const struct asked *q, const struct command *c);
+static int preflight(struct arena *a, const struct asked *q, const struct command *c);
 static enum filled fill_nothing(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_top(struct arena *a, const struct asked *q, json_t *in);
 static enum filled fill_whose(struct arena *a, const struct asked *q, json_t *in);
@@ -101,12 +108,15 @@ static const struct command commands[] = {
 	{ "complaint", NULL, NULL, NULL, NULL, "", "[FILE]" },
 	{ "keys", NULL, NULL, NULL, NULL, "KF",
 	    "list | new [ID] | activate ID | retire ID [--force] [--keys FILE]" },
+	{ "preflight", NULL, NULL, NULL, NULL, "OIHDA",
+	    "DOMAIN|ADDRESS|--all [--from ADDRESS] [--ip ADDRESS] ... [--helo NAME] [--dns ADDRESS[@PORT]]" },
 	{ "check-config", NULL, NULL, NULL, NULL, "", "[FILE]" },
 	{ "reload", "POST", "/reload", fill_nothing, ctl_print_reloaded, "", "" },
 	{ "metrics", "GET", "/metrics", fill_nothing, NULL, "", "" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
+/* Those that need no daemon. */
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "socket", required_argument, NULL, 'S' },
@@ -127,6 +137,11 @@ static const struct option options[] = {
 	{ "message-id", required_argument, NULL, 'M' },
 	{ "queue-id", required_argument, NULL, 'Q' },
 	{ "force", no_argument, NULL, 'F' },
+	{ "from", required_argument, NULL, 'O' },
+	{ "ip", required_argument, NULL, 'I' },
+	{ "helo", required_argument, NULL, 'H' },
+	{ "dns", required_argument, NULL, 'D' },
+	{ "all", no_argument, NULL, 'A' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -454,6 +469,34 @@ check_config(struct arena *a, const struct asked *q, const struct command *c)
 	return ok ? EXIT_DONE : EXIT_REFUSED;
 }
 
+/* ---- preflight ------------------------------------------------------------------------------------ */
+
+static int
+preflight(struct arena *a, const struct asked *q, const struct command *c)
+{
+	struct ctl_preflight p = { .from = q->from, .helo = q->helo, .dns = q->dns, .ips = q->ips,
+		.n_ips = q->n_ips, .all = q->all, .json = q->json };
+	struct problems kept;
+	struct conf *conf;
+	int code;
+
+	if (q->n_words != (q->all ? 0 : 1))
+		return usage_of(c);
+	conf = load(a, q->config != NULL ? q->config : GATEPOST_CONF, &kept);
+	if (conf == NULL && (q->config != NULL || q->all)) {
+		print_problems(kept.list, "", stderr);
+		complain(a, "the configuration cannot be read");
+		code = EXIT_USAGE;
+	} else {
+		p.conf = conf;
+		p.what = q->all ? NULL : q->words[0];
+		code = ctl_preflight(a, &p);
+	}
+	conf_unref(&conf);
+	problems_free(&kept);
+	return code;
+}
+
 /* The socket: as said, else as the configuration says, else where it is by default. NULL when a file that was
  * named cannot be read. */
 static const char *
@@ -511,7 +554,7 @@ run_here(struct arena *a, const struct asked *q, const struct command *c)
 		const char *name;
 		int (*run)(struct arena *a, const struct asked *q, const struct command *c);
 	} here[] = { { "trace", run_trace }, { "complaint", run_trace },
-	    { "keys", run_keys }, { "check-config", check_config } };
+	    { "keys", run_keys }, { "preflight", preflight }, { "check-config", check_config } };
 	size_t i;
 
 	for (i = 0; strcmp(here[i].name, c->name) != 0; i++)
@@ -622,13 +665,22 @@ add_text(json_t *list, const char *text)
 	return json_array_append_new(list, json_string(text)) == 0;
 }
 
+static bool
+take_ip(struct asked *q, const char *value)
+{
+	if (q->n_ips == sizeof(q->ips) / sizeof(q->ips[0]))
+		return false;
+	q->ips[q->n_ips++] = value;
+	return true;
+}
+
 /* False when it is no option or no text. */
 static bool
 take_option(struct asked *q, int letter, const char *value)
 {
 	size_t n = strlen(q->given);
 
-	if (strchr("lntfrauisRLKFMQ", letter) != NULL && strchr(q->given, letter) == NULL &&
+	if (strchr("lntfrauisRLKFMQOIHDA", letter) != NULL && strchr(q->given, letter) == NULL &&
 	    n + 1 < sizeof(q->given)) {
 		q->given[n] = (char)letter;
 		q->given[n + 1] = '\0';
@@ -650,6 +702,11 @@ take_option(struct asked *q, int letter, const char *value)
 	case 'M': return add_text(q->message_ids, value);
 	case 'Q': return add_text(q->queue_ids, value);
 	case 'F': q->force = true; return true;
+	case 'O': q->from = value; return true;
+	case 'H': q->helo = value; return true;
+	case 'D': q->dns = value; return true;
+	case 'A': q->all = true; return true;
+	case 'I': return take_ip(q, value);
 	case 't': return add_text(q->to, value);
 	case 'R': return add_text(q->recipients, value);
 	default: return false;

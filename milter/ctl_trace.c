@@ -80,11 +80,12 @@ add(json_t *list, const char *text)
 		json_array_append_new(list, json_string(text));
 }
 
-/* A report's own header says who complains, not who sent; in a mere forward that cannot be told apart. */
+/* A report's own header says who complains, not who sent. In what a person forwards or pastes that cannot be
+ * told apart: a spammer can make his message look like a report. */
 static bool
-counts(const struct report *r, const struct report_item *i)
+counts(const struct report *r, const struct report_item *i, bool complaint)
 {
-	return i->place != REPORT_IN_OUTER || r->kind <= REPORT_FORWARD;
+	return i->place != REPORT_IN_OUTER || r->kind <= REPORT_FORWARD || !complaint;
 }
 
 static void
@@ -105,7 +106,7 @@ put_header(json_t *in, struct arena *a, const struct report_message *m)
 
 /* Stamps of the first message go with its header; the others and all tokens may be of any message. */
 static void
-put_items(json_t *in, const struct report *r, const struct report_list *from)
+put_items(json_t *in, const struct report *r, const struct report_list *from, bool complaint)
 {
 	const struct report_message *first = r->n_messages == 0 ? NULL : &r->messages[0];
 	size_t i;
@@ -113,7 +114,7 @@ put_items(json_t *in, const struct report *r, const struct report_list *from)
 	for (i = 0; i < from->n; i++) {
 		const struct report_item *item = &from->at[i];
 
-		add(json_object_get(in, !counts(r, item) ? "aside" : item->message != NULL &&
+		add(json_object_get(in, !counts(r, item, complaint) ? "aside" : item->message != NULL &&
 		    item->message == first ? "stamps" : "tokens"), item->text);
 	}
 }
@@ -121,11 +122,11 @@ put_items(json_t *in, const struct report *r, const struct report_list *from)
 /* The To of a complaint may hold the token of the message complained about, and its own Message-ID names
  * itself. */
 static void
-put_report(json_t *in, struct arena *a, const struct report *r)
+put_report(json_t *in, struct arena *a, const struct report *r, bool complaint)
 {
 	size_t i;
 
-	put_items(in, r, &r->stamps);
+	put_items(in, r, &r->stamps, complaint);
 	for (i = 0; i < r->tokens.n; i++)
 		add(json_object_get(in, r->tokens.at[i].message != NULL && r->n_messages > 0 &&
 		    r->tokens.at[i].message == &r->messages[0] ? "stamps" : "tokens"), r->tokens.at[i].text);
@@ -600,7 +601,7 @@ ctl_trace(struct arena *a, const struct ctl_trace *q)
 	else if ((data = read_file(a, q->file, &n)) != NULL) {
 		report_read(a, data, n, c == NULL ? NULL : c->trace.sealed.header, r);
 		free(data);
-		put_report(in, a, r);
+		put_report(in, a, r, q->complaint);
 		code = r->stamps.n + r->tokens.n + r->message_ids.n +
 		    json_array_size(json_object_get(in, "queue_ids")) == 0 ? -1 : ask(a, q, c, in, r);
 	}

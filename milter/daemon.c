@@ -24,6 +24,7 @@
 #include "lib/str.h"
 #include "lib/trace_memory.h"
 #include "milter/api.h"
+#include "milter/drift_watch.h"
 #include "milter/notify.h"
 #include "milter/session.h"
 #include "milter/submission.h"
@@ -47,6 +48,7 @@ struct daemon {
 	struct api *api;
 	struct submission *submission;
 	struct web_token *web;
+	struct drift_watch *drift;
 	pthread_mutex_t reload_lock;	/* one reload at a time */
 	pthread_t house;
 	pthread_mutex_t house_lock;	/* guards stopping */
@@ -519,8 +521,8 @@ daemon_open(struct conf *take_c, const char *file, bool foreground, struct daemo
 		chain_remember(ch, d->memory);
 		set_chain(ch);
 		if (open_api(d, &sockets->api, chain_conf(ch), &e) == 0 && open_submission(d, sockets,
-		    &e) == 0 &&
-		    start_house(d) == 0) {
+		    &e) == 0 && start_house(d) == 0 &&
+		    (d->drift = drift_watch_open(daemon_chain, d, d->alerts, &e)) != NULL) {
 			log_printf(LOG_LEVEL_NOTICE, "started: configuration %s, relay %s, mode %s", file,
 			    chain_conf(ch)->relay,
 			    chain_conf(ch)->mode == CONF_MONITOR ? "monitor" : "enforce");
@@ -543,6 +545,7 @@ daemon_close(struct daemon **d)
 	if (p == NULL)
 		return;
 	stop_house(p);
+	drift_watch_close(&p->drift);
 	submission_close(&p->submission);
 	web_token_close(&p->web);
 	api_close(&p->api);
@@ -559,6 +562,7 @@ void
 daemon_abandon(struct daemon *d)
 {
 	stop_house(d);
+	drift_watch_close(&d->drift);
 	submission_close(&d->submission);
 	web_token_close(&d->web);
 	api_close(&d->api);

@@ -73,7 +73,9 @@ struct facts {
 
 	/* ticket */
 	bool ticket_place;		/* known at MAIL: a ticket that comes with it can be believed */
-	const struct ticket *ticket;	/* genuine, and this message's to use; NULL without one */
+	bool handed_on;			/* local mail, over SMTP from identity.userid_from */
+	const struct ticket *ticket;	/* genuine, and this message's to use; NULL without one. Of mail
+					 * handed on without one: what the MTA tells, its user alone */
 	const char *script;		/* path of the program that sent, as it said; NULL */
 
 	/* identity */
@@ -90,6 +92,7 @@ struct facts {
 					 * judges whose it is. */
 	const struct stamp_content *reentered;	/* CLASS_REENTERED: what its stamp says */
 	size_t reentered_at;		/* index of that stamp in headers */
+	bool unknown_key;		/* own, not known again, with a stamp of a key that is not here */
 
 	/* trace */
 	const char *stamp;		/* mark of the stamp that it leaves with; NULL when none */

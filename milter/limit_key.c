@@ -72,6 +72,15 @@ finish(struct writer *w)
 	*tail = '\0';
 }
 
+void
+limit_submitter_text(const struct net_addr *a, bool claimed, char to[LIMIT_SUBMITTER_TEXT])
+{
+	size_t n = claimed ? strlen(LIMIT_CLAIMED) : 0;
+
+	memcpy(to, LIMIT_CLAIMED, n);
+	net_host_text(a, to + n);
+}
+
 const char *
 limit_key_part(const struct limit_subject *s, enum conf_per per)
 {

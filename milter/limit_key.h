@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "lib/conf.h"
+#include "lib/net.h"
 
 #define LIMIT_KEY_SIZE 321	/* the store takes keys of 320 bytes */
 
@@ -26,7 +27,7 @@ struct limit_subject {
 	const char *customer;
 	const char *account;
 	const char *client;		/* net_host_text */
-	const char *submitter;
+	const char *submitter;		/* limit_submitter_text */
 	const char *return_path;	/* the domain */
 	const char *recipient_domain;
 	const char *mailer;
@@ -37,6 +38,12 @@ struct limit_subject {
  * part become %XX. The part "everyone" is always "everyone". A key that does not fit is cut and ends
  * in "%~" and a digest of the whole, so that a long key never escapes its limit. size >= 64. */
 bool limit_key(const struct conf_limit *l, const struct limit_subject *s, char *to, size_t size);
+
+#define LIMIT_CLAIMED "claimed:"
+#define LIMIT_SUBMITTER_TEXT (sizeof(LIMIT_CLAIMED) + NET_PREFIX_TEXT)
+/* A submitter's part of a key. One that is only claimed has a window of its own: else a script could
+ * fill a real visitor's. */
+void limit_submitter_text(const struct net_addr *a, bool claimed, char to[LIMIT_SUBMITTER_TEXT]);
 
 /* The part of s that per names: what limit_key reads. NULL when not known. */
 const char *limit_key_part(const struct limit_subject *s, enum conf_per per);

@@ -16,6 +16,7 @@
 #include "lib/str.h"
 #include "lib/trace_memory.h"
 #include "milter/chain.h"
+#include "milter/submission.h"
 
 #include "lib/banned.h"
 
@@ -147,6 +148,30 @@ alerts(struct str *s, const struct metrics *m)
 	}, 5);
 }
 
+/* Nothing while preflight is off. */
+static void
+dns(struct str *s, const struct services *v)
+{
+	struct dns_counts n;
+
+	if (v->dns == NULL)
+		return;
+	dns_count(v->dns, &n);
+	rows(s, (const struct row[]) {
+		{ "gatepost_dns_asked_total", "counter", "Questions about records, also those answered from memory.",
+		    n.asked },
+		{ "gatepost_dns_hits_total", "counter", "Questions answered from memory.", n.hits },
+		{ "gatepost_dns_sent_total", "counter", "Questions sent to the resolver.", n.sent },
+		{ "gatepost_dns_failed_total", "counter", "Answers that say that the DNS failed.", n.failed },
+		{ "gatepost_dns_late_total", "counter", "Questions whose deadline came first.", n.late },
+		{ "gatepost_dns_stale_total", "counter", "Answers older than they should be, the resolver failing.",
+		    n.stale },
+		{ "gatepost_dns_records", "gauge", "Names and types remembered.", n.entries },
+		{ "gatepost_dns_bytes", "gauge", "Memory that records use.", n.bytes },
+		{ "gatepost_dns_under_way", "gauge", "Questions that wait for the resolver.", n.under_way },
+	}, 9);
+}
+
 static void
 memory(struct str *s, const struct metrics *m)
 {
@@ -163,12 +188,31 @@ memory(struct str *s, const struct metrics *m)
 }
 
 static void
+tickets(struct str *s)
+{
+	static const char *const quality[] = { "none", "claimed", "cgi", "web" };
+	struct submission_numbers n;
+	size_t i;
+
+	submission_numbers(&n);
+	head(s, "gatepost_tickets_total", "counter",
+	    "Tickets given to local users, by how their visitor is known.");
+	for (i = 0; i <= TICKET_WEB; i++)
+		str_catf(s, "gatepost_tickets_total{quality=\"%s\"} %" PRIu64 "\n", quality[i], n.given[i]);
+	rows(s, (const struct row[]) {
+		{ "gatepost_tickets_refused_total", "counter", "Questions for a ticket that got none.",
+		    n.refused },
+	}, 1);
+}
+
+static void
 tables(struct str *s, const struct services *v)
 {
 	const struct { const char *name; const struct table *table; } t[] = {
 		{ "accounts", v->accounts }, { "networks", v->networks }, { "users", v->users },
 		{ "domains", v->domains }, { "customers", v->customers }, { "also", v->also },
 		{ "mailers", v->mailers },
+		{ "exempt", v->exempt },
 	};
 	size_t i;
 
@@ -195,6 +239,8 @@ metrics_text(struct arena *a, const struct metrics *m)
 	store(&s, m);
 	alerts(&s, m);
 	memory(&s, m);
+	dns(&s, m->services);
+	tickets(&s);
 	tables(&s, m->services);
 	return s.data;
 }

@@ -40,9 +40,15 @@ my %room = (
 	'microhttpd.h' => qr{^milter/(api\w*|web_token)\.[ch]$},
 	'curl/curl.h' => qr{^milter/ctl_http\.c$},
 	'jansson.h' => qr{^milter/(api|ctl|explain|trace)\w*\.[ch]$|^lib/report_json\.c$|^t/unit/test_(api|trace)\.c$},
-	'xxhash.h' => qr{^lib/(store_hash|table_\w+|alert_\w+|signature\w*|hash|trace_memory)\.c$},
+	'xxhash.h' => qr{^lib/(store_hash|table_\w+|alert_\w+|signature\w*|hash|trace_memory|cache)\.c$},
 	'sodium.h' => qr{^lib/seal\.c$},
 	'hiredis/hiredis.h' => qr{^lib/redis_conn\.c$},
+	'spf2/spf.h' => qr{^lib/spf\.c$},
+	'unbound.h' => qr{^lib/dns_resolver\.c$},
+	'unbound-event.h' => qr{^lib/dns_resolver\.c$},
+	'event2/event.h' => qr{^lib/dns_resolver\.c$},
+	'opendmarc/dmarc.h' => qr{^lib/dmarc_record\.c$},
+	'libpsl.h' => qr{^lib/suffix\.c$},
 );
 @bad = ();
 for my $f (@files) {

@@ -117,22 +117,22 @@ limits = ( { name = "all"; per = "everyone"; count = "messages"; ceilings = [ "1
 END
 daemon_start
 play <<'END'
-test the first local message is taken
+test identity.local says what becomes of unknown local mail
+connect pickup
+mail www-data@web.example
+rcpt x@dest.example
+header From: www-data@web.example
+header Message-ID: <local0@web.example>
+eom
+expect pass
+
+test local mail that would be deferred is held instead
 connect pickup
 id 4P03
 mail www-data@web.example
 rcpt x@dest.example
 header From: www-data@web.example
 header Message-ID: <local3@web.example>
-eom
-expect pass
-
-test local mail that would be deferred is held instead
-id 4P04
-mail www-data@web.example
-rcpt x@dest.example
-header From: www-data@web.example
-header Message-ID: <local4@web.example>
 eom
 expect hold
 expect at EOM

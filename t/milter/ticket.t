@@ -9,6 +9,9 @@
 ask() {
 	"${srcdir:-.}/t/milter/ticket" "$@"
 }
+ctl() {
+	"$GATEPOSTCTL" -c "$T/gatepost.conf" "$@"
+}
 user=$(id -un)
 uid=$(id -u)
 
@@ -24,6 +27,7 @@ config() {
 	identity : { relays = [ "127.0.0.1", "192.0.2.80" ]; $2 };
 	tables : { accounts = "file:$T/accounts"; domains = "file:$T/domains"; networks = "cidr:$T/networks";
 	           users = "file:$T/users"; };
+	limits = ( { name = "visitor"; per = "submitter"; count = "messages"; ceilings = [ "9/1d" ]; action = "reject"; } );
 	END
 }
 config '' ''
@@ -90,13 +94,37 @@ check 'nor for a list of them' [ -z "$(token -H 'X-Gatepost-Address: 203.0.113.9
 check 'nor for a POST' [ -z "$(token -H "$visitor" -d x=y)" ]
 [ "$uid" != 0 ] || check 'nor for another user' [ -z "$(setpriv --reuid 1 --clear-groups curl -s -i --unix-socket "$T/web.sock" -H "$visitor" http://gatepost/ | grep -i gatepost-token)" ]
 
+answers() {
+	printf '%s\n' '203.0.113.9 www.acme.example abc@1' 'nonsense' '::1 www.acme.example ' |
+	    "${srcdir:-.}/contrib/apache/gatepost-token" "$T/web.sock" >"$T/answer"
+	sed 's/^1\.test\.[A-Za-z0-9_-]*$/token/' "$T/answer" | tr '\n' ' ' | grep -qx 'token NULL token '
+}
+check 'Apache'\''s map program gets one for each request' answers
+check 'and does without when there is no daemon' [ "$(echo '203.0.113.9 x y' | "${srcdir:-.}/contrib/apache/gatepost-token" "$T/none")" = NULL ]
+check 'the metrics count tickets' [ "$(curl -s --unix-socket "$T/api.sock" http://gatepost/metrics | sed -n 's/^gatepost_tickets_total{quality="none"} //p')" -gt 3 ]
+# Root of a namespace of his own is who made it, outside.
+if [ "$uid" = 0 ] && setpriv --reuid 5 --clear-groups unshare -U -r true 2>/dev/null; then
+	check 'root of a user namespace is its maker' gives --in-namespace --uid 5 "$T/submission.sock"
+	play <<-END
+	test and known as such
+	connect pickup
+	mail bob@acme.example
+	rcpt x@dest.example
+	header Gatepost-Ticket: $(sed 's/^ticket //' "$T/answer")
+	header From: bob@acme.example
+	eom
+	expect reply 550 5.7.1 sender not identified
+	END
+	check 'by his outer uid' log_has 'reason="local user games \(uid 5\) on out1 is in no table'
+fi
+
 # ---- the milter
 
 one=$(new address=203.0.113.7 script=/srv/form.php)
 two=$(new address=203.0.113.7)
 web=$(new "token=$(token -H "$visitor" -H "$site")" address=198.51.100.1)
 foreign=$(new "token=$(token -H "$visitor" -H 'X-Gatepost-Host: other.example')" address=198.51.100.1)
-smtp=$(new) login=$(new) stranger=$(new) null=$(new)
+claimed=$(new address=203.0.113.9) smtp=$(new) login=$(new) stranger=$(new) null=$(new)
 play <<END
 test a local message with a ticket is its user's customer's
 connect pickup
@@ -144,6 +172,16 @@ header From: bob@acme.example
 eom
 expect pass
 expect field X-Form-Submitter-IP: 203.0.113.9
+
+test and a visitor that is only claimed does not fill his window
+connect pickup
+id 4T14
+mail bob@acme.example
+rcpt x@dest.example
+header Gatepost-Ticket: $claimed
+header From: bob@acme.example
+eom
+expect pass
 
 test a token of a site of another customer names nobody
 connect pickup
@@ -253,11 +291,15 @@ check 'forged' log_has 'kind=ticket\.forged .*qid=4T12'
 check 'foreign' log_has 'kind=ticket\.foreign .*qid=4T13'
 check 'no token of theirs' log_has 'kind=ticket\.token-foreign .*submitter=203\.0\.113\.9 .*other\.example'
 
+used() {
+	ctl limits submitter "$1" >"$T/used" 2>&1
+	grep -q -E "visitor.* $2 of 9|visitor.* $2/9|visitor .*\\b$2\\b" "$T/used" || { cat "$T/used"; return 1; }
+}
+check 'what was claimed counts apart' used claimed:203.0.113.9 1
+check 'from what was seen' used 203.0.113.9 1
+
 # ---- suspension, found at the end as well
 
-ctl() {
-	"$GATEPOSTCTL" -c "$T/gatepost.conf" "$@"
-}
 check 'the desk suspends the customer' ctl suspend customer acme --for 1h --reason test
 suspended=$(new)
 play <<END

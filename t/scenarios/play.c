@@ -27,6 +27,7 @@
 #include "lib/str.h"
 #include "milter/chain.h"
 #include "t/unit/clock_fake.h"
+#include "t/unit/dns_zone.h"
 
 #define LINES_MAX 4000
 #define START_MS 1780000000000ull	/* 2026-05-28 */
@@ -466,11 +467,12 @@ static bool
 has_insert(const char *text)
 {
 	const struct edit *e;
-	char have[1200];
+	char have[1200], want[1200];
 
+	unescape(want, sizeof(want), text);
 	for (e = now.message.verdict.inserts; e != NULL; e = e->next) {
 		snprintf(have, sizeof(have), "%s: %s", e->name, e->value);
-		if (strcmp(have, text) == 0 || (strchr(text, ':') == NULL && strcmp(e->name, text) == 0))
+		if (strcmp(have, want) == 0 || (strchr(text, ':') == NULL && strcmp(e->name, text) == 0))
 			return true;
 	}
 	return false;
@@ -644,6 +646,16 @@ step_body(const char *text)
 		now.message.facts.bytes += strtoull(text, NULL, 10);
 }
 
+/* `dns NAME ...`: one more line of the zone; `dns` alone: the zone is empty. */
+static void
+step_dns(const char *text)
+{
+	if (*text == '\0')
+		dns_zone_set("");
+	else
+		dns_zone_add(text + (*text == ' '));
+}
+
 static void
 step_text(const char *text)
 {
@@ -679,6 +691,7 @@ run_step(char *text)
 		{ "rcpt ", step_rcpt }, { "body ", step_body }, { "text ", step_text }, { "again ", step_again }, { "suspend ", step_suspend },
 		{ "release ", step_release }, { "raise ", step_raise }, { "reset ", step_reset },
 		{ "advance ", step_advance }, { "capture ", step_capture }, { "expect ", step_expect }, { "reload", step_reload },
+		{ "dns", step_dns },
 	};
 	size_t i, n;
 
@@ -706,7 +719,9 @@ end_section(const char *name, const char *text)
 {
 	if (*name == '\0')
 		return;
-	if (strcmp(name, "steps") != 0)
+	if (strcmp(name, "zone") == 0)
+		dns_zone_set(text);
+	else if (strcmp(name, "steps") != 0)
 		write_file(strcmp(name, "config") == 0 ? "gatepost.conf" : name, text);
 }
 

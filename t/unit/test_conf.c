@@ -28,7 +28,7 @@
 #define TABLES "tables : { accounts = \"file:/a\"; networks = \"cidr:/n\"; " \
 	"domains = \"file:/d\"; customers = \"file:/c\"; };\n"
 
-static char told[65536];	/* what the last load said, a line each */
+static char told[131072];	/* what the last load said, a line each */
 
 static void
 tell(const char *kind, const struct err *e)

@@ -200,6 +200,55 @@ files(void **state)
 	assert_null(seal_keys_load(path, NULL));
 }
 
+static void
+put_bytes(const char *bytes, size_t n)
+{
+	int fd;
+
+	put("", 0600);
+	fd = open(path, O_WRONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, n), (ssize_t)n);
+	assert_int_equal(fchmod(fd, 0400), 0);
+	close(fd);
+}
+
+static void
+odd_files(void **state)
+{
+	static char large[40000];
+	struct seal_keys *k;
+	struct err e;
+	size_t n;
+	int i;
+
+	(void)state;
+	k = load("\r\n  \t\r\n\ta\tactive" DAY SECRET_A "\r\n# end");
+	seal_keys_unref(&k);
+	put_bytes("a active" DAY SECRET_A "\0\n", sizeof("a active" DAY SECRET_A "\0\n") - 1);
+	assert_null(seal_keys_load(path, &e));
+	assert_non_null(strstr(e.text, "NUL"));
+	memset(large, '#', sizeof(large));
+	put_bytes(large, sizeof(large));
+	assert_null(seal_keys_load(path, &e));
+	assert_non_null(strstr(e.text, "larger than"));
+	put_bytes(large, 16384);
+	assert_null(seal_keys_load(path, &e));
+	assert_non_null(strstr(e.text, "no key in it"));
+	for (i = 0, n = 0; i <= SEAL_KEYS_MAX; i++)
+		n += (size_t)snprintf(large + n, sizeof(large) - n, "k%d %s" DAY SECRET_A "\n", i,
+		    i == 0 ? "active" : "retired");
+	put_bytes(large, n);
+	assert_null(seal_keys_load(path, &e));
+	assert_non_null(strstr(e.text, "more than 64 keys"));
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0400), 0);
+	assert_null(seal_keys_load(path, &e));
+	assert_non_null(strstr(e.text, "not a file"));
+	assert_int_equal(seal_keys_retire(path, "a", &e), -1);
+	unlink(path);
+}
+
 static enum seal_state
 state_of(const char *want)
 {
@@ -360,6 +409,7 @@ main(void)
 		cmocka_unit_test(opens),
 		cmocka_unit_test(does_not_open),
 		cmocka_unit_test(files),
+		cmocka_unit_test(odd_files),
 		cmocka_unit_test(life_of_a_key),
 		cmocka_unit_test(most_keys),
 		cmocka_unit_test(digests),

@@ -302,6 +302,29 @@ says_what_it_is(void **state)
 }
 
 static void
+count_key(void *cookie, const char *key, const char *value)
+{
+	assert_true(*key != '\0' && *value != '\0');
+	++*(size_t *)cookie;
+}
+
+static void
+is_walked_through_or_says_that_it_cannot(void **state)
+{
+	struct table *t = opened();
+	size_t n = 0;
+	struct err e;
+
+	(void)state;
+	err_clear(&e);
+	if (table_each(t, count_key, &n, &e) == 1)
+		assert_int_equal(n, table_entries(t));
+	else
+		assert_true(n == 0 && strstr(e.text, "cannot be walked through") != NULL);
+	table_close(&t);
+}
+
+static void
 polling_without_a_change_does_nothing(void **state)
 {
 	struct table *t = opened();
@@ -496,6 +519,7 @@ static const struct contract contracts[] = {
 	{ "a passed deadline is no 'not found'", a_passed_deadline_is_no_not_found },
 	{ "the value belongs to the arena", the_value_belongs_to_the_arena },
 	{ "says what it is", says_what_it_is },
+	{ "is walked through or says that it cannot", is_walked_through_or_says_that_it_cannot },
 	{ "polling without a change does nothing", polling_without_a_change_does_nothing },
 	{ "a change is reread", a_change_is_reread },
 	{ "a bad change is said once and not taken", a_bad_change_is_said_once_and_not_taken },

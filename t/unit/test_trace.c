@@ -29,7 +29,8 @@ struct fixture {
 	struct seal_keys *keys, *other;
 	struct trace_memory *memory;
 	struct arena *arena;
-	char acme[STAMP_VALUE], carol[STAMP_VALUE], old[STAMP_VALUE], forged[STAMP_VALUE],
+	char nobody[STAMP_VALUE], acme[STAMP_VALUE], carol[STAMP_VALUE], old[STAMP_VALUE],
+	    forged[STAMP_VALUE],
 	    foreign[STAMP_VALUE];
 	char token[STAMP_TOKEN], brief[STAMP_SHORT], brief_long[STAMP_SHORT];
 };
@@ -105,6 +106,7 @@ setup(void **state)
 	assert_non_null(f->memory);
 	f->arena = arena_new(ARENA_DEFAULT_CAP);
 	stamp(f, f->keys, "acme", NOW - DAY, f->acme, f->brief);
+	stamp(f, f->keys, "", NOW - DAY, f->nobody, NULL);
 	stamp(f, f->keys, "carol", NOW - DAY, f->carol, NULL);
 	stamp(f, f->keys, "acme", NOW - 400 * DAY, f->old, NULL);
 	stamp(f, f->other, "acme", NOW - DAY, f->foreign, NULL);
@@ -141,14 +143,14 @@ teardown(void **state)
 	return 0;
 }
 
-enum what { NONE, ACME, CAROL, OLD, FORGED, FOREIGN, TOKEN, BRIEF, BRIEF_LONG, JUNK };
+enum what { NONE, ACME, CAROL, OLD, FORGED, FOREIGN, TOKEN, BRIEF, BRIEF_LONG, JUNK, NOBODY };
 
 static const char *
 text_of(struct fixture *f, enum what w)
 {
 	const char *const texts[] = { NULL, f->acme, f->carol, f->old, f->forged, f->foreign, f->token,
 	    f->brief,
-	    f->brief_long, "v=1; nonsense" };
+	    f->brief_long, "v=1; nonsense", f->nobody };
 
 	return texts[w];
 }
@@ -166,6 +168,8 @@ static const struct {
 	{ "a stamp of an unknown message", { ACME }, { NONE }, { NONE }, NULL, NULL, NULL, false, "traced",
 	    "stamp",
 	    "acme", NULL },
+	{ "a bounce of our own", { NOBODY }, { NONE }, { NONE }, NULL, NULL, HEADER, false, "traced", "stamp",
+	    NULL, NULL },
 	{ "a token", { NONE }, { TOKEN }, { NONE }, NULL, NULL, NULL, false, "traced", "stamp", "acme",
 	    NULL },
 	{ "a short token", { NONE }, { BRIEF }, { NONE }, NULL, NULL, NULL, false, "traced", "stamp", "acme",
