@@ -10,7 +10,8 @@
 
 [ "$(id -u)" = 0 ] && command -v ip >/dev/null || t_skip 'needs root and ip(8)'
 HAMMER_DIR=$T
-export HAMMER_DIR
+HAMMER_RELAYS=4
+export HAMMER_DIR HAMMER_RELAYS
 ceiling=1000
 near=gp-near-$$
 far=gp-far-$$

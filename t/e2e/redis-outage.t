@@ -15,7 +15,8 @@
 . "$(dirname "$0")/../redis/lib.sh"
 
 HAMMER_DIR=$T
-export HAMMER_DIR
+HAMMER_RELAYS=4
+export HAMMER_DIR HAMMER_RELAYS
 ceiling=1000
 
 # hammer KIND SERVERS MASTER: about 1,500 messages a second, until told to stop. Returns when some have passed.
@@ -119,15 +120,22 @@ alone
 redis "$T/r" -a other --no-auth-warning config set requirepass '' >/dev/null
 outlived 'the password is wrong for a while'
 
+# They never met, and know from the configuration that they are four: together they let through one ceiling.
+again
+redis "$T/r" config set requirepass other >/dev/null
+one
+back='they go on alone' ask=alone
+outlived 'relays that never met' $ceiling
+
 # They have shared before, and know that they are four: together they let through one ceiling.
+HAMMER_RELAYS=1
 again
 check 'four relays once met' run hammer_store -b 1000 -r 4 -s 1 -t 2 -p 100 single "$(at "$T/r")" - 100000/1h
 redis "$T/r" flushall >/dev/null
 redis "$T/r" config set requirepass other >/dev/null
 one
-back='they go on alone' ask=alone
 outlived 'the password is wrong from the beginning' $ceiling
-back='' ask=''
+back='' ask='' HAMMER_RELAYS=4
 
 # Loading: it answers, but only to say so.
 redis_stop "$T/r"

@@ -20,7 +20,8 @@
  *
  *     passed=N refused=N failed=N alone=N alone_passed=N shared=N longest_us=N most=N [why=...]
  *
- * HAMMER_USER, HAMMER_PASSWORD and HAMMER_SENTINEL_USER (the same password) are in the environment, if any.
+ * HAMMER_USER, HAMMER_PASSWORD and HAMMER_SENTINEL_USER (the same password) are in the environment, if any;
+ * so is HAMMER_RELAYS, how many relays each takes for granted (store.relays_least).
  *
  * longest: of one store_judge(); most: passed for the customer of whom most passed. failed are the calls that
  * answered -1: with a store that keeps its promise there are none. alone: judged by the relay's share,
