@@ -180,6 +180,18 @@ read_plan(struct message *m, struct err *e)
 	return 1;
 }
 
+/* A key that was activated before it was copied here must not make our relays bounce each other's mail. */
+static void
+wait_for_key(struct message *m, struct finding *f)
+{
+	if (!m->facts.unknown_key || f->action != CONF_REJECT)
+		return;
+	f->action = CONF_DEFER;
+	f->desk = arena_printf(m->facts.arena,
+	    "%s; its stamp is of a key that is not in %.200s: is that file the same on all relays?", f->desk,
+	    m->services->conf->trace.sealed.keys);
+}
+
 static void
 find_unknown(struct message *m)
 {
@@ -191,6 +203,7 @@ find_unknown(struct message *m)
 	    arena_printf(m->facts.arena, "login %.100s is in no table, nor is the client's address",
 	    m->facts.login) :
 	    "no login, and the client's address is in no table";
+	wait_for_key(m, &f);
 	check_find(m, &check_identity, &f);
 }
 

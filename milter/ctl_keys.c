@@ -25,6 +25,8 @@
 #include "lib/banned.h"
 
 #define DEFAULT_USER "gatepost"
+/* What is left to do after every change. */
+#define COPY "Copy the file to every relay (same owner, mode 0400), and reload each: gatepostctl reload\n"
 
 struct keys {
 	struct arena *a;
@@ -145,13 +147,11 @@ make(struct keys *k)
 	if (seal_keys_new(k->file, k->id, k->uid, k->gid, id, &e) < 0)
 		return complain(k, &e);
 	if (first)
-		printf("%s: made, with key %s, which is active.\n"
-		    "Copy the file to every relay (same owner, mode 0400), then reload each: gatepostctl reload\n",
-		    k->file, id);
+		printf("%s: made, with key %s, which is active.\n" COPY, k->file, id);
 	else
 		printf("%s: key %s is there. It opens stamps, and seals none yet.\n"
-		    "1. Copy the file to every relay (same owner, mode 0400), reload each: gatepostctl reload\n"
-		    "2. When all have it: gatepostctl keys activate %s\n", k->file, id, id);
+		    COPY "When all have it (gatepostctl status): gatepostctl keys activate %s\n",
+		    k->file, id, id);
 	return 0;
 }
 
@@ -163,8 +163,7 @@ activate(struct keys *k)
 	err_clear(&e);
 	if (seal_keys_activate(k->file, k->id, &e) < 0)
 		return complain(k, &e);
-	printf("%s: key %s seals from now on; the one before opens still.\n"
-	    "Copy the file to every relay (same owner, mode 0400), and reload each: gatepostctl reload\n",
+	printf("%s: key %s seals from now on; the one before opens still.\n" COPY,
 	    k->file,
 	    k->id);
 	return 0;
@@ -209,8 +208,7 @@ retire(struct keys *k)
 	}
 	if (seal_keys_retire(k->file, k->id, &e) < 0)
 		return complain(k, &e);
-	printf("%s: key %s %s.\n"
-	    "Copy the file to every relay (same owner, mode 0400), and reload each: gatepostctl reload\n",
+	printf("%s: key %s %s.\n" COPY,
 	    k->file,
 	    k->id, state == SEAL_KEY_RETIRED ? "is removed: what it sealed is foreign from now on" :
 	    "is retired: it will never seal; retire it once more to remove it");

@@ -491,6 +491,8 @@ print_facts(struct arena *a, const json_t *f)
 		print_pair("from", list_text(a, from));
 	printf("%-12s%" PRIu64 ", %" PRIu64 " headers, %" PRIu64 " bytes\n", "recipients",
 	    number_of(f, "recipients"), number_of(f, "headers"), number_of(f, "bytes"));
+	if (strcmp(text_of(a, f, "class"), "re-entered") == 0)
+		print_pair("came back", "with the stamp of one of our relays: not judged or charged again");
 	if (*customer == '\0')
 		print_pair("customer",
 		    strcmp(text_of(a, f, "class"), "bounce") == 0 ? "none: a bounce" : "unknown");

@@ -58,6 +58,7 @@ reentry_find(struct message *m, bool others_too)
 	struct facts *f = &m->facts;
 	struct stamp_content *c = arena_alloc(f->arena, sizeof(*c));
 	struct stamp_bound b;
+	enum stamp_result r;
 	size_t i, seen = 0;
 
 	reentry_bound(f, &b);
@@ -65,11 +66,13 @@ reentry_find(struct message *m, bool others_too)
 		if (strcasecmp(f->headers[i].name, conf->trace.sealed.header) != 0)
 			continue;
 		seen++;
-		if (stamp_open(keys, f->headers[i].value, f->began, conf->trace.reentry.fresh, c) ==
-		    STAMP_OPENED && stamp_matches(keys, c, &b, others_too)) {
+		r = stamp_open(keys, f->headers[i].value, f->began, conf->trace.reentry.fresh, c);
+		if (r == STAMP_OPENED && strcmp(c->queue_id, REENTRY_NEVER) != 0 &&
+		    stamp_matches(keys, c, &b, others_too)) {
 			restore(f, c, i);
 			return true;
 		}
+		f->unknown_key |= r == STAMP_FOREIGN;
 	}
 	return false;
 }

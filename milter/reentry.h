@@ -19,6 +19,9 @@
 #include "lib/stamp.h"
 #include "milter/check.h"
 
+/* The queue id in a stamp that explain shows: it never left, so it never comes back. */
+#define REENTRY_NEVER "explain"
+
 /* True when the configuration seals stamps, so that they can be known again. */
 bool reentry_on(const struct conf *c);
 /* What the message in f would be bound to. */

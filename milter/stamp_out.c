@@ -196,7 +196,8 @@ fill(const struct message *m, struct stamp_content *c)
 
 	memset(c, 0, sizeof(*c));
 	str_copy(c->relay, sizeof(c->relay), m->services->conf->relay);
-	str_copy(c->queue_id, sizeof(c->queue_id), f->queue_id == NULL ? "-" : f->queue_id);
+	str_copy(c->queue_id, sizeof(c->queue_id), m->dry ? REENTRY_NEVER : f->queue_id == NULL ? "-" :
+	    f->queue_id);
 	c->time = f->began;
 	c->client = f->client;
 	c->port = f->client_port;

@@ -25,6 +25,8 @@ for f in usr/sbin/gatepost usr/sbin/gatepostctl etc/gatepost/gatepost.conf etc/g
 done
 echo "ok 3 - make install"
 sed "s,/etc/gatepost/,$tmp/root/etc/gatepost/,g" "$tmp/root/etc/gatepost/gatepost.conf" >"$tmp/gatepost.conf"
+# As README says: the key file is made on the spot, since no two installations may share one.
+"$tmp/root/usr/sbin/gatepostctl" -c "$tmp/gatepost.conf" keys new >"$tmp/log" 2>&1 || fail 4 'gatepostctl keys new'
 "$tmp/root/usr/sbin/gatepost" -t -c "$tmp/gatepost.conf" >"$tmp/log" 2>&1 || fail 4 'the installed configuration is right'
 echo "ok 4 - the installed configuration is right"
 (cd "$1" && make -s -j2 distcheck >"$tmp/log" 2>&1) || fail 5 'make distcheck'

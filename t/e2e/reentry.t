@@ -175,5 +175,5 @@ check 'retired keys can be removed, but not the oldest unasked' keys_refuse
 check 'with a word more they can' keys retire first --force
 check 'and then' daemon_reload "$daemon_pid"
 replay old x@dest.example alice@acme.example
-check 'what it sealed is foreign' told '^550 '
+check 'what it sealed is foreign, and waits for a key' told '^451 '
 t_done
