@@ -195,6 +195,19 @@ put_content(json_t *j, struct arena *a, const struct stamp_content *c, uint64_t 
 	put_number(j, "recipients", c->recipients);
 }
 
+/* The first decides, unless that one was copied and this one was not. */
+static void
+decide(struct weigh *w, const json_t *j, bool expired, bool same)
+{
+	if (w->decided != NULL && !(json_is_true(json_object_get(j, "same_message")) &&
+	    json_is_false(json_object_get(w->decided, "same_message"))))
+		return;
+	w->decided = j;
+	w->doubt = !same ? "the stamp was made for a message with another Message-ID, Date or From: it was "
+	    "copied, or the report was edited" : expired ?
+	    "the stamp is more than a year old, or from the future" : NULL;
+}
+
 static void
 open_one(struct weigh *w, const char *text, bool carried, bool aside)
 {
@@ -203,14 +216,11 @@ open_one(struct weigh *w, const char *text, bool carried, bool aside)
 	bool opened, same = true;
 	json_t *j = json_object();
 
-	const char *result;
-
 	if (w->q->keys != NULL)
 		r = stamp_open(w->q->keys, text, w->q->now, TRACE_FRESH_MS, &c);
 	opened = r == STAMP_OPENED || r == STAMP_EXPIRED;
 	put_text(j, w->arena, "text", text);
-	result = w->q->keys == NULL ? "no-keys" : stamp_result_text(r);
-	put(j, "result", json_string(result));
+	put(j, "result", json_string(w->q->keys == NULL ? "no-keys" : stamp_result_text(r)));
 	put_content(j, w->arena, &c, w->q->now, opened);
 	if (aside)
 		put(j, "aside", json_true());
@@ -223,17 +233,8 @@ open_one(struct weigh *w, const char *text, bool carried, bool aside)
 		return;
 	w->forged |= r == STAMP_FORGED;
 	w->foreign |= r == STAMP_FOREIGN;
-	if (!opened)
-		return;
-	if (w->decided == NULL) {
-		w->decided = j;
-		if (r == STAMP_EXPIRED)
-			w->doubt = "the stamp is more than a year old, or from the future";
-		if (!same)
-			w->doubt =
-			    "the stamp was made for a message with another Message-ID, Date or From: it was "
-			    "copied, or the report was edited";
-	}
+	if (opened)
+		decide(w, j, r == STAMP_EXPIRED, same);
 }
 
 /* A brief stamp beside a whole one says nothing more; its customer may be a pseudonym. */
@@ -257,6 +258,15 @@ is_opened(const json_t *j)
 	return strcmp(text_of(j, "result"), "opened") == 0 || strcmp(text_of(j, "result"), "expired") == 0;
 }
 
+/* Beside a stamp that belongs to the message: one that does not, or that cannot be compared. A spammer can
+ * copy such a token into his header, so that the complaint would be in doubt. */
+static bool
+is_copied(const struct weigh *w, const json_t *j)
+{
+	return json_is_true(json_object_get(w->decided, "same_message")) &&
+	    (json_is_true(json_object_get(j, "brief")) || json_is_false(json_object_get(j, "same_message")));
+}
+
 /* Prefers a whole stamp of the same customer to a brief one, and looks for another customer's. */
 static void
 weigh_found(struct weigh *w)
@@ -269,7 +279,7 @@ weigh_found(struct weigh *w)
 		if (j == w->decided || !is_opened(j) || json_is_true(json_object_get(j, "aside")))
 			continue;
 		if (!same_customer(w, w->decided, j)) {
-			if (w->doubt == NULL)
+			if (w->doubt == NULL && !is_copied(w, j))
 				w->doubt = "the report holds stamps of more than one customer";
 		} else if (json_is_true(json_object_get(w->decided, "brief")) &&
 		    !json_is_true(json_object_get(j, "brief")))

@@ -21,6 +21,7 @@
 
 #define NOW UINT64_C(1800000000000)
 #define DAY ((uint64_t)86400000)
+#define ID "<one@acme.example>"
 #define HEADER "From: Bob <Bob@acme.example>\nDate: Wed, 25 Nov 2026 12:00:00 +0000\n" \
 	"Message-ID: <one@acme.example>\n"
 
@@ -29,26 +30,25 @@ struct fixture {
 	struct seal_keys *keys, *other;
 	struct trace_memory *memory;
 	struct arena *arena;
-	char nobody[STAMP_VALUE], acme[STAMP_VALUE], carol[STAMP_VALUE], old[STAMP_VALUE],
+	char copied[STAMP_VALUE], copied_brief[STAMP_SHORT], nobody[STAMP_VALUE], acme[STAMP_VALUE],
+	    carol[STAMP_VALUE], old[STAMP_VALUE],
 	    forged[STAMP_VALUE],
 	    foreign[STAMP_VALUE];
 	char token[STAMP_TOKEN], brief[STAMP_SHORT], brief_long[STAMP_SHORT];
 };
 
 static void
-stamp(struct fixture *f, const struct seal_keys *k, const char *customer, uint64_t time,
-    char value[STAMP_VALUE],
+stamp(const struct seal_keys *k, const char *id, const char *customer, uint64_t time, char value[STAMP_VALUE],
     char brief[STAMP_SHORT])
 {
 	static const char *const from[] = { "bob@acme.example" };
-	const struct stamp_bound b = { .message_id = "<one@acme.example>",
+	const struct stamp_bound b = { .message_id = id,
 	    .date = "Wed, 25 Nov 2026 12:00:00 +0000", .from = from, .n_from = 1 };
 	struct stamp_content c = { .time = time, .relay = "out1", .queue_id = "4AbC", .quality = "app",
 	    .port = 4711,
 	    .login = true, .recipients = 1 };
 	struct err e;
 
-	(void)f;
 	err_clear(&e);
 	(void)net_parse("192.0.2.7", &c.client);
 	(void)net_parse("203.0.113.9", &c.submitter);
@@ -105,12 +105,13 @@ setup(void **state)
 	f->memory = trace_memory_open(f->store, "out1", 1 << 20, 30 * DAY, &e);
 	assert_non_null(f->memory);
 	f->arena = arena_new(ARENA_DEFAULT_CAP);
-	stamp(f, f->keys, "acme", NOW - DAY, f->acme, f->brief);
-	stamp(f, f->keys, "", NOW - DAY, f->nobody, NULL);
-	stamp(f, f->keys, "carol", NOW - DAY, f->carol, NULL);
-	stamp(f, f->keys, "acme", NOW - 400 * DAY, f->old, NULL);
-	stamp(f, f->other, "acme", NOW - DAY, f->foreign, NULL);
-	stamp(f, f->keys, "a-name-of-more-than-13-bytes", NOW - DAY, unused, f->brief_long);
+	stamp(f->keys, ID, "acme", NOW - DAY, f->acme, f->brief);
+	stamp(f->keys, ID, "", NOW - DAY, f->nobody, NULL);
+	stamp(f->keys, ID, "carol", NOW - DAY, f->carol, NULL);
+	stamp(f->keys, ID, "acme", NOW - 400 * DAY, f->old, NULL);
+	stamp(f->other, ID, "acme", NOW - DAY, f->foreign, NULL);
+	stamp(f->keys, ID, "a-name-of-more-than-13-bytes", NOW - DAY, unused, f->brief_long);
+	stamp(f->keys, "<two@other.example>", "carol", NOW - DAY, f->copied, f->copied_brief);
 	assert_true(stamp_token(f->acme, f->token));
 	memcpy(f->forged, f->acme, sizeof(f->forged));
 	c = strstr(f->forged, "c=");
@@ -143,14 +144,15 @@ teardown(void **state)
 	return 0;
 }
 
-enum what { NONE, ACME, CAROL, OLD, FORGED, FOREIGN, TOKEN, BRIEF, BRIEF_LONG, JUNK, NOBODY };
+enum what { NONE, ACME, CAROL, OLD, FORGED, FOREIGN, TOKEN, BRIEF, BRIEF_LONG, JUNK, NOBODY, COPIED,
+	COPIED_BRIEF };
 
 static const char *
 text_of(struct fixture *f, enum what w)
 {
 	const char *const texts[] = { NULL, f->acme, f->carol, f->old, f->forged, f->foreign, f->token,
 	    f->brief,
-	    f->brief_long, "v=1; nonsense", f->nobody };
+	    f->brief_long, "v=1; nonsense", f->nobody, f->copied, f->copied_brief };
 
 	return texts[w];
 }
@@ -187,6 +189,20 @@ static const struct {
 	{ "two customers", { ACME }, { CAROL }, { NONE }, NULL, NULL, HEADER, false, "doubtful", "stamp",
 	    "acme",
 	    "more than one customer" },
+	{ "a copied one in the same header", { ACME, COPIED }, { NONE }, { NONE }, NULL, NULL, HEADER, false,
+	    "traced",
+	    "stamp", "acme", NULL },
+	{ "and a copied short token", { ACME, COPIED_BRIEF }, { NONE }, { NONE }, NULL, NULL, HEADER, false,
+	    "traced",
+	    "stamp", "acme", NULL },
+	{ "a copied one in a header that is not all there", { ACME, COPIED }, { NONE }, { NONE }, NULL, NULL,
+	    NULL,
+	    false, "doubtful", "stamp", "acme", "more than one customer" },
+	{ "a copied one first", { COPIED, ACME }, { NONE }, { NONE }, NULL, NULL, HEADER, false, "traced",
+	    "stamp", "acme", NULL },
+	{ "a copied one alone", { COPIED }, { NONE }, { NONE }, NULL, NULL, HEADER, false, "doubtful",
+	    "stamp",
+	    "carol", "was copied" },
 	{ "the other one's only in the report's own header", { ACME }, { NONE }, { CAROL }, NULL, NULL,
 	    HEADER, false,
 	    "traced", "stamp", "acme", NULL },
