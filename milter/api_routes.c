@@ -44,7 +44,7 @@ static const struct route routes[] = {
 	{ "DELETE", "/overrides", api_act_lower, KINDS " limit", 0 },
 	{ "POST", "/reset", api_act_reset, KINDS " limit", API_BODY_MOST },
 	{ "POST", "/explain", api_explain,
-	    "login client sender recipients message message_base64 bytes local", API_BODY_MOST_MESSAGE },
+	    "login client user sender recipients message message_base64 bytes local", API_BODY_MOST_MESSAGE },
 	{ "POST", "/reload", api_act_reload, "", API_BODY_MOST },
 };
 #define N_ROUTES (sizeof(routes) / sizeof(routes[0]))
@@ -80,6 +80,7 @@ static const struct member {
 	{ "message_base64", RAW, "a message in base64" },
 	{ "bytes", NUMBER, "a number of bytes" },
 	{ "local", FLAG, "true" },
+	{ "user", TEXT, "a local user or uid" },
 };
 #define N_MEMBERS (sizeof(members) / sizeof(members[0]))
 

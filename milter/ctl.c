@@ -41,7 +41,7 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_GONE = 3, EXIT_DENI
 struct asked {
 	const char *socket, *config;
 	bool json;
-	const char *limit, *n, *duration, *reason, *action, *login, *client, *sender;
+	const char *limit, *n, *duration, *reason, *action, *login, *client, *sender, *user;
 	bool local, force;
 	const char *keys;
 	json_t *to, *recipients;
@@ -90,8 +90,8 @@ static const struct command commands[] = {
 	{ "release", "DELETE", "/suspensions", fill_suspend, ctl_print_released, "",
 	    "[customer|account|domain|client] NAME" },
 	{ "suspensions", "GET", "/suspensions", fill_nothing, ctl_print_suspensions, "", "" },
-	{ "explain", "POST", "/explain", fill_explain, ctl_print_explain, "uisRL",
-	    "[--login LOGIN] [--client ADDRESS] [--local] --sender ADDRESS --recipient ADDRESS ... [FILE]" },
+	{ "explain", "POST", "/explain", fill_explain, ctl_print_explain, "uisRLw",
+	    "[--login LOGIN] [--client ADDRESS] [--local] [--user USER] --sender ADDRESS --recipient ADDRESS ... [FILE]" },
 	{ "keys", NULL, NULL, NULL, NULL, "KF",
 	    "list | new [ID] | activate ID | retire ID [--force] [--keys FILE]" },
 	{ "check-config", NULL, NULL, NULL, NULL, "", "[FILE]" },
@@ -116,6 +116,7 @@ static const struct option options[] = {
 	{ "sender", required_argument, NULL, 's' },
 	{ "recipient", required_argument, NULL, 'R' },
 	{ "local", no_argument, NULL, 'L' },
+	{ "user", required_argument, NULL, 'w' },
 	{ "keys", required_argument, NULL, 'K' },
 	{ "force", no_argument, NULL, 'F' },
 	{ NULL, 0, NULL, 0 }
@@ -337,7 +338,7 @@ fill_explain(struct arena *a, const struct asked *q, json_t *in)
 	json_object_set(in, "recipients", q->recipients);
 	if (q->local)
 		json_object_set_new(in, "local", json_true());
-	return put_text(a, in, "login", q->login) && put_text(a, in, "client", q->client) &&
+	return put_text(a, in, "login", q->login) && put_text(a, in, "user", q->user) && put_text(a, in, "client", q->client) &&
 	    put_text(a, in, "sender", q->sender) &&
 	    put_message(a, q->n_words == 1 ? q->words[0] : NULL, in) ? FILLED : FILLED_FAILED;
 }
@@ -484,7 +485,7 @@ run_here(struct arena *a, const struct asked *q, const struct command *c)
 	return here[i].run(a, q, c);
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------- */
+/* ---- the answer --------------------------------------------------------------------------------- */
 
 static int
 exit_code(unsigned status)
@@ -611,6 +612,7 @@ take_option(struct asked *q, int letter, const char *value)
 	case 'i': q->client = value; return true;
 	case 's': q->sender = value; return true;
 	case 'L': q->local = true; return true;
+	case 'w': q->user = value; return true;
 	case 'K': q->keys = value; return true;
 	case 'F': q->force = true; return true;
 	case 't': return add_text(q->to, value);
