@@ -91,7 +91,8 @@ static const struct command commands[] = {
 	    "[customer|account|domain|client] NAME" },
 	{ "suspensions", "GET", "/suspensions", fill_nothing, ctl_print_suspensions, "", "" },
 	{ "explain", "POST", "/explain", fill_explain, ctl_print_explain, "uisRLw",
-	    "[--login LOGIN] [--client ADDRESS] [--local] [--user USER] --sender ADDRESS --recipient ADDRESS ... [FILE]" },
+	    "[--login LOGIN] [--client ADDRESS] [--local] [--user USER] "
+	    "--sender ADDRESS --recipient ADDRESS ... [FILE]" },
 	{ "keys", NULL, NULL, NULL, NULL, "KF",
 	    "list | new [ID] | activate ID | retire ID [--force] [--keys FILE]" },
 	{ "check-config", NULL, NULL, NULL, NULL, "", "[FILE]" },
@@ -338,7 +339,8 @@ fill_explain(struct arena *a, const struct asked *q, json_t *in)
 	json_object_set(in, "recipients", q->recipients);
 	if (q->local)
 		json_object_set_new(in, "local", json_true());
-	return put_text(a, in, "login", q->login) && put_text(a, in, "user", q->user) && put_text(a, in, "client", q->client) &&
+	return put_text(a, in, "login", q->login) && put_text(a, in, "user", q->user) &&
+	    put_text(a, in, "client", q->client) &&
 	    put_text(a, in, "sender", q->sender) &&
 	    put_message(a, q->n_words == 1 ? q->words[0] : NULL, in) ? FILLED : FILLED_FAILED;
 }
