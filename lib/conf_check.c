@@ -214,6 +214,11 @@ check_submission(struct conf_reader *r, const struct conf *c)
 {
 	check_socket(r, c, "submission.socket", c->submission.socket, "");
 	check_socket(r, c, "submission.web", c->submission.web, c->submission.socket);
+	if ((c->submission.socket[0] != '\0' || c->submission.web[0] != '\0') &&
+	    c->trace.sealed.keys[0] == '\0')
+		conf_problem_at(r, check_place(r, c->submission.socket[0] != '\0' ? "submission.socket" :
+		    "submission.web"), "trace.sealed.keys",
+		    "missing; allowed: the key file that seals tickets (gatepostctl keys new)");
 	if (c->submission.web[0] != '\0' && c->submission.socket[0] == '\0')
 		conf_warn_at(r, check_place(r, "submission.web"), "submission.web",
 		    "tokens are of no use without submission.socket, which reads them");

@@ -89,7 +89,8 @@ read_question(struct api_request *r, struct explain_question *q)
 	q->sender = api_in_text(r, "sender");
 	q->n_recipients = api_in_list(r, "recipients", &q->recipients);
 	q->bytes = api_in_number(r, "bytes", 0);
-	q->local = api_in_flag(r, "local");
+	q->user = api_in_text(r, "user");
+	q->local = api_in_flag(r, "local") || q->user != NULL;
 	if (q->sender == NULL)
 		return api_refuse(r, 400, "an address, or <>", "who is the sender?");
 	if (client != NULL && net_parse(client, &q->client) != 1)
@@ -134,7 +135,8 @@ facts_json(struct arena *a, const struct facts *f)
 	api_put(j, "from", from);
 	if (f->ticket != NULL) {
 		put_text(j, a, "user", f->ticket->user);
-		api_put(j, "uid", json_integer(f->ticket->uid));
+		if (f->ticket->uid != UINT32_MAX)
+			api_put(j, "uid", json_integer(f->ticket->uid));
 		put_text(j, a, "ticket_relay", f->ticket->relay);
 	}
 	put_text(j, a, "script", f->script);

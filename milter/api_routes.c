@@ -46,7 +46,7 @@ static const struct route routes[] = {
 	{ "DELETE", "/overrides", api_act_lower, KINDS " limit", 0 },
 	{ "POST", "/reset", api_act_reset, KINDS " limit", API_BODY_MOST },
 	{ "POST", "/explain", api_explain,
-	    "login client sender recipients message message_base64 bytes local", API_BODY_MOST_MESSAGE },
+	    "login client user sender recipients message message_base64 bytes local", API_BODY_MOST_MESSAGE },
 	{ "POST", "/trace", api_trace, TRACES, API_BODY_MOST_MESSAGE },
 	{ "POST", "/complaints", api_complaint, TRACES " type reporter", API_BODY_MOST_MESSAGE },
 	{ "POST", "/reload", api_act_reload, "", API_BODY_MOST },
@@ -92,6 +92,7 @@ static const struct member {
 	{ "header", RAW, "header fields" },
 	{ "type", TEXT, "what sort of complaint" },
 	{ "reporter", TEXT, "who complains" },
+	{ "user", TEXT, "a local user or uid" },
 };
 #define N_MEMBERS (sizeof(members) / sizeof(members[0]))
 

@@ -224,6 +224,9 @@ unknown_text(const struct facts *f)
 	if (f->login != NULL)
 		return arena_printf(f->arena, "login %.100s is in no table, nor is the client's address",
 		    f->login);
+	if (f->ticket != NULL && f->ticket->uid == UINT32_MAX)
+		return arena_printf(f->arena, "local user %.100s is in no table",
+		    local_user_text(f->arena, f->ticket));
 	if (f->ticket != NULL)
 		return arena_printf(f->arena, "local user %.40s (uid %u) on %.60s is in no table",
 		    f->ticket->user, (unsigned)f->ticket->uid, f->ticket->relay);

@@ -44,7 +44,7 @@ enum { EXIT_DONE = CTL_DONE, EXIT_REFUSED = CTL_REFUSED, EXIT_USAGE = CTL_USAGE,
 struct asked {
 	const char *socket, *config;
 	bool json;
-	const char *limit, *n, *duration, *reason, *action, *login, *client, *sender;
+	const char *limit, *n, *duration, *reason, *action, *login, *client, *sender, *user;
 	bool local, force;
 	const char *keys;
 	json_t *to, *recipients, *message_ids, *queue_ids;
@@ -101,8 +101,9 @@ static const struct command commands[] = {
 	{ "release", "DELETE", "/suspensions", fill_suspend, ctl_print_released, "",
 	    "[customer|account|domain|client] NAME" },
 	{ "suspensions", "GET", "/suspensions", fill_nothing, ctl_print_suspensions, "", "" },
-	{ "explain", "POST", "/explain", fill_explain, ctl_print_explain, "uisRL",
-	    "[--login LOGIN] [--client ADDRESS] [--local] --sender ADDRESS --recipient ADDRESS ... [FILE]" },
+	{ "explain", "POST", "/explain", fill_explain, ctl_print_explain, "uisRLw",
+	    "[--login LOGIN] [--client ADDRESS] [--local] [--user USER] "
+	    "--sender ADDRESS --recipient ADDRESS ... [FILE]" },
 	{ "trace", NULL, NULL, NULL, NULL, "KMQ",
 	    "[--keys FILE] [--message-id ID ...] [--queue-id ID ...] [FILE]" },
 	{ "complaint", NULL, NULL, NULL, NULL, "", "[FILE]" },
@@ -133,6 +134,7 @@ static const struct option options[] = {
 	{ "sender", required_argument, NULL, 's' },
 	{ "recipient", required_argument, NULL, 'R' },
 	{ "local", no_argument, NULL, 'L' },
+	{ "user", required_argument, NULL, 'w' },
 	{ "keys", required_argument, NULL, 'K' },
 	{ "message-id", required_argument, NULL, 'M' },
 	{ "queue-id", required_argument, NULL, 'Q' },
@@ -373,7 +375,8 @@ fill_explain(struct arena *a, const struct asked *q, json_t *in)
 	json_object_set(in, "recipients", q->recipients);
 	if (q->local)
 		json_object_set_new(in, "local", json_true());
-	return put_text(a, in, "login", q->login) && put_text(a, in, "client", q->client) &&
+	return put_text(a, in, "login", q->login) && put_text(a, in, "user", q->user) &&
+	    put_text(a, in, "client", q->client) &&
 	    put_text(a, in, "sender", q->sender) &&
 	    put_message(a, q->n_words == 1 ? q->words[0] : NULL, in) ? FILLED : FILLED_FAILED;
 }
@@ -562,7 +565,7 @@ run_here(struct arena *a, const struct asked *q, const struct command *c)
 	return here[i].run(a, q, c);
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------- */
+/* ---- the answer --------------------------------------------------------------------------------- */
 
 static int
 exit_code(unsigned status)
@@ -698,6 +701,7 @@ take_option(struct asked *q, int letter, const char *value)
 	case 'i': q->client = value; return true;
 	case 's': q->sender = value; return true;
 	case 'L': q->local = true; return true;
+	case 'w': q->user = value; return true;
 	case 'K': q->keys = value; return true;
 	case 'M': return add_text(q->message_ids, value);
 	case 'Q': return add_text(q->queue_ids, value);

@@ -577,7 +577,9 @@ print_facts(struct arena *a, const json_t *f)
 	else
 		printf("%-12s%s, account %s, plan %s%s\n", "customer", customer, text_of(a, f, "account"),
 		    *plan == '\0' ? "none" : plan, flag_of(f, "probation") ? " (probation)" : "");
-	if (has(f, "uid"))
+	if (has(f, "user") && !has(f, "uid"))
+		printf("%-12s%s on %s\n", "user", text_of(a, f, "user"), text_of(a, f, "ticket_relay"));
+	else if (has(f, "uid"))
 		printf("%-12s%s (uid %s), attested on %s\n", "user", text_of(a, f, "user"), number_text(a,
 		    f, "uid"),
 		    text_of(a, f, "ticket_relay"));

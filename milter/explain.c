@@ -8,6 +8,7 @@
  */
 #include "milter/explain.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "milter/message_file.h"
@@ -33,6 +34,28 @@ fill_message(struct facts *f, const struct explain_question *q, bool body)
 	f->bytes += q->bytes > headers ? q->bytes - headers : q->bytes == 0 ? q->size - headers : 0;
 }
 
+/* As if he had been given a ticket just now. Name and uid are not looked for in the system: it may be another
+ * host's user. */
+static void
+fill_ticket(struct message *m, const char *user)
+{
+	struct ticket *t = arena_zalloc(m->facts.arena, sizeof(*t));
+	char *name = arena_strdup(m->facts.arena, user), *at = strrchr(name, '@');
+
+	ticket_put(t->relay, sizeof(t->relay), at == NULL ? m->services->conf->relay : at + 1);
+	if (at != NULL)
+		*at = '\0';
+	t->time = m->facts.began;
+	if (strspn(name, "0123456789") == strlen(name))
+		t->uid = (uint32_t)strtoul(name, NULL, 10);
+	else {
+		t->uid = UINT32_MAX;
+		if (strlen(name) <= TICKET_USER_MAX)
+			ticket_put(t->user, sizeof(t->user), name);
+	}
+	m->facts.ticket = t;
+}
+
 void
 explain_run(struct chain *ch, const struct explain_question *q, struct explain_answer *to)
 {
@@ -46,6 +69,8 @@ explain_run(struct chain *ch, const struct explain_question *q, struct explain_a
 	chain_begin(ch, m, arena_new(ARENA_DEFAULT_CAP));
 	m->facts.transaction = "explain";
 	facts_set_login(&m->facts, q->login);
+	if (q->user != NULL)
+		fill_ticket(m, q->user);
 	facts_set_sender(&m->facts, q->sender);
 	to->at_mail = chain_run(ch, m, STAGE_MAIL);
 	fill_message(&m->facts, q, (chain_needs(ch) & NEED_BODY_START) != 0);

@@ -25,6 +25,7 @@ struct explain_question {
 	const char *login;		/* NULL = none */
 	struct net_addr client;		/* bits 0 = none */
 	bool local;			/* by sendmail(1), not over SMTP */
+	const char *user;		/* with his ticket: NAME or UID, perhaps @RELAY; NULL = none */
 	const char *sender;		/* MAIL argument, with or without <> */
 	const char *const *recipients;
 	size_t n_recipients;

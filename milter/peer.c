@@ -40,7 +40,7 @@ peer_name(struct peer *p)
 }
 
 bool
-peer_read(int fd, struct peer *p)
+peer_see(int fd, struct peer *p)
 {
 	struct ucred cred;
 	socklen_t n = sizeof(cred);
@@ -51,6 +51,14 @@ peer_read(int fd, struct peer *p)
 	p->uid = cred.uid;
 	p->gid = p->primary = cred.gid;
 	p->pid = cred.pid;
+	return true;
+}
+
+bool
+peer_read(int fd, struct peer *p)
+{
+	if (!peer_see(fd, p))
+		return false;
 	peer_name(p);
 	return true;
 }

@@ -27,7 +27,10 @@ struct peer {
 	gid_t primary;
 };
 
+/* Who it is, with his name; peer_see leaves the name out, for which the system may have to ask others. False
+ * when the kernel does not say. */
 bool peer_read(int fd, struct peer *p);
+bool peer_see(int fd, struct peer *p);
 /* Fills in name and primary from the uid, as the system knows them. */
 void peer_name(struct peer *p);
 /* In the list by user name, or by a group as "@group": the one that the peer's process had, or any that

@@ -105,7 +105,7 @@ come(struct submission *s, int take_fd)
 		abort();
 	g->fd = take_fd;
 	g->process = -1;
-	if (!peer_read(take_fd, &g->peer) || places_of(s, g->peer.uid, &oldest) >= PLACES_OF_ONE) {
+	if (!peer_see(take_fd, &g->peer) || places_of(s, g->peer.uid, &oldest) >= PLACES_OF_ONE) {
 		close(take_fd);
 		free(g);
 		return;
@@ -145,6 +145,7 @@ answer(struct submission *s, struct guest *g)
 	struct str out = STR_IN(g->out);
 
 	if (ch != NULL) {
+		peer_name(&g->peer);
 		q.services = chain_services(ch);
 		submission_answer(&q, &out);
 		chain_unref(&ch);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the Gatepost authors
 #
-# Form mail: real nginx, php-fpm (two pools, two users) and php-cgi, whose mail() goes through gatepost-sendmail and a
+# Form mail: real nginx and Apache, php-fpm (two pools, two users) and php-cgi, whose mail() goes through gatepost-sendmail and a
 # real Postfix. First what honest sites get, then what a hostile script achieves; the manual page's SECURITY
 # section says the same.
 
@@ -11,7 +11,7 @@ if [ "$(id -u)" = 0 ] && [ -z "${OWN_MOUNTS-}" ]; then
 	OWN_MOUNTS=yes exec unshare --mount "$BASH" "$0" "$@"
 fi
 . "$(dirname "$0")/lib.sh"
-for w_program in nginx php-fpm8.2 php-cgi fcgiwrap curl setpriv; do
+for w_program in nginx apache2 php-fpm8.2 php-cgi fcgiwrap curl setpriv; do
 	command -v $w_program >/dev/null || t_skip "needs $w_program"
 done
 
@@ -126,6 +126,24 @@ END
 nginx -p "$T/nginx" -c "$T/nginx/nginx.conf" >"$T/nginx/out" 2>&1 &
 t_pids="$t_pids $!"
 
+# ---- Apache, with its configuration as it is shipped
+mkdir "$T/www" "$T/apache"
+cp "$T/web.php" "$T/www/index.php"
+cp "$srcdir/contrib/apache/gatepost-token" "$T/apache/"
+apache=$("$smtp" --port)
+{
+	printf '%s\n' "ServerName localhost" "PidFile $T/apache/pid" "Listen 127.0.0.1:$apache" 'User www-data' 'Group www-data' \
+	    "ErrorLog $T/apache/error.log" "DocumentRoot $T/www" 'DefaultRuntimeDir '"$T/apache"
+	for w_module in mpm_event authz_core dir proxy proxy_fcgi rewrite unique_id; do
+		echo "LoadModule ${w_module}_module /usr/lib/apache2/modules/mod_$w_module.so"
+	done
+	echo 'DirectoryIndex index.php'
+	sed "s,/usr/lib/gatepost/gatepost-token /run/gatepost,$T/apache/gatepost-token $T,; s,/run/php,$T,; s,\*:443,*:$apache,
+	    s/^#     //" "$srcdir/contrib/apache/gatepost.conf"
+} >"$T/apache/apache.conf"
+apache2 -f "$T/apache/apache.conf" -DFOREGROUND >"$T/apache/out" 2>&1 &
+t_pids="$t_pids $!"
+
 # visit SITE PATH [QUERY]: as a visitor of address $visitor; what the script printed goes to $T/page
 visitor=127.0.0.9
 visit() {
@@ -136,7 +154,8 @@ page() {
 	grep -q -E -e "$1" "$T/page" || { cat "$T/page"; tail -n 5 "$T/nginx/error.log" "$T/fpm.log"; return 1; }
 }
 up() {
-	visit acme /plain do=nothing && grep -q ready "$T/page" && test -S "$T/cgi/socket"
+	visit acme /plain do=nothing && grep -q ready "$T/page" && test -S "$T/cgi/socket" &&
+	    curl -s "http://127.0.0.1:$apache/?do=nothing" | grep -q ready
 }
 check 'the web servers are up' await 20 up
 
@@ -166,6 +185,12 @@ visitor=127.0.0.10 visit acme /cgi/bin/form.php do=mail\&id=cgi
 check 'php-cgi answers' page '^sent'
 check 'php-cgi is known from its process' delivered cgi '^X-Form-Submitter-IP: 127\.0\.0\.10$'
 check 'with quality cgi' log_has 'account=www .*quality=cgi .*msgid=<cgi@'
+
+curl -s --interface 127.0.0.11 -H 'Host: www.other.example' -H 'X-Forwarded-For: 198.51.100.1' \
+    "http://127.0.0.1:$apache/?do=mail&id=apache" >"$T/page"
+check 'Apache hands the token on too' delivered apache '^X-Form-Submitter-IP: 127\.0\.0\.11$'
+check 'for the site that it is, not for the one that the visitor names' log_has \
+    'customer=acme .*quality=web .*msgid=<apache@'
 
 # explain, for the desk: with a ticket it does not use up
 w_ticket=$("$srcdir/t/milter/ticket" --uid 5 "$T/submission.sock" address=203.0.113.7 script=/srv/acme/form.php)
@@ -245,6 +270,8 @@ check 'nobody but the web server gets a token' minted
 # ---- when Gatepost is away
 
 daemon_stop
+curl -s "http://127.0.0.1:$apache/?do=nothing" >"$T/page"
+check 'without Gatepost Apache serves the page' page '^ready'
 visit acme /form do=mail\&id=away
 check 'without Gatepost the page is served, and mail() says that it went' page '^sent'
 daemon_start

@@ -298,6 +298,18 @@ used() {
 check 'what was claimed counts apart' used claimed:203.0.113.9 1
 check 'from what was seen' used 203.0.113.9 1
 
+# ---- explain
+
+explained() {
+	printf 'From: bob@acme.example\n\ntext\n' | ctl explain --user "$1" --sender bob@acme.example \
+	    --recipient x@dest.example >"$T/explained" 2>&1
+	grep -q -e "$2" "$T/explained" || { cat "$T/explained"; return 1; }
+}
+check 'explain says what a local user would be' explained "$user" '^customer *acme, account '"$user"'@out1'
+check 'also on another host' explained "$user@out2" '^user *'"$user"' on out2'
+check 'where he is nobody' explained "$user@out2" 'reject: identity.unknown'
+check 'and by his number' explained 4242 '^user *(uid 4242), attested on out1'
+
 # ---- suspension, found at the end as well
 
 check 'the desk suspends the customer' ctl suspend customer acme --for 1h --reason test

@@ -199,6 +199,8 @@ static const struct { const char *name, *in, *out; bool dots; } messages[] = {
 	{ "8-bit", "A: \xff\xfe\n\n\x80\n", "Gatepost-Ticket: T\nA: \xff\xfe\n\n\x80\n", false },
 };
 
+static const char *jail;	/* where the message is read, when not NULL: no /tmp is there */
+
 /* What comes out for the n bytes of in, given in pieces. */
 static size_t
 run(const char *in, size_t n, size_t piece, bool dots, const char *ticket, char *out, size_t size)
@@ -224,6 +226,8 @@ run(const char *in, size_t n, size_t piece, bool dots, const char *ticket, char 
 	close(from[1]);
 	if ((reader = fork()) == 0) {
 		close(to[0]);
+		if (jail != NULL && chroot(jail) < 0)
+			_exit(2);
 		r = sendmail_message_read(m, from[0], &e);
 		if (r >= 0 && sendmail_message_write(m, to[1], ticket, &e) == 0 && r == 1)
 			r = sendmail_message_pass(m, from[0], to[1], &e);
@@ -303,6 +307,35 @@ large_messages_are_whole(void **state)
 	free(out);
 }
 
+/* In a chroot there may be no /tmp: what memory does not hold goes on at once. */
+static void
+large_messages_without_a_file(void **state)
+{
+	char folder[] = "/tmp/gatepost-jail-XXXXXX", *in = malloc(3000000), *out = malloc(3001000);
+	const size_t extra = strlen("Gatepost-Ticket: T\n");
+	size_t n;
+
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	assert_true(in != NULL && out != NULL && mkdtemp(folder) != NULL);
+	memset(in, 'x', 3000000);
+	memcpy(in, "A: b\n\n", 6);
+	memcpy(in + 1000000, "\nGatepost-Ticket: body\n", 24);
+	jail = folder;
+	n = run(in, 3000000, 65536, false, "T", out, 3001000);
+	assert_int_equal(n, 3000000 + extra);
+	assert_memory_equal(out + extra, in, 3000000);
+	memset(in + 6, '\n', 2999994);
+	memcpy(in + 2000000, "\n.\n", 3);
+	n = run(in, 3000000, 4096, true, "T", out, 3001000);
+	assert_int_equal(n, 2000001 + extra);
+	jail = NULL;
+	rmdir(folder);
+	free(in);
+	free(out);
+}
+
 /* ---- its configuration -------------------------------------------------------------------------- */
 
 static int
@@ -376,6 +409,7 @@ main(void)
 		cmocka_unit_test(messages_go_through),
 		cmocka_unit_test(without_a_ticket_nothing_is_added),
 		cmocka_unit_test(large_messages_are_whole),
+		cmocka_unit_test(large_messages_without_a_file),
 		cmocka_unit_test(configuration),
 		cmocka_unit_test(sample_is_the_defaults),
 	};
