@@ -350,8 +350,7 @@ judge_alignment(struct judging *j, const struct preflight_from *from)
 	desk = arena_printf(a, "DMARC of %.253s has policy %s%s%s, signing %s: %.300s", from->domain,
 	    dmarc_policy_text(from->published), from->published == from->policy ? "" :
 	    " (one step weaker by pct or t)", from->differ ? " (receivers by RFC 7489 and RFC 9989 differ)" :
-	    "",
-	    preflight_signing_text(from->signing), from->why);
+	    "", preflight_signing_text(from->signing), from->why);
 	find(j, code, action, "7.26", from->domain, reply, desk);
 }
 
