@@ -151,8 +151,7 @@ find(struct judging *j, const char *code, enum conf_action action, const char *s
     const char *reply, const char *desk)
 {
 	struct finding f = { .code = code, .action = action, .status = status, .subject = subject,
-	    .reply = reply,
-		.desk = desk, .monitor = j->exempt };
+		.reply = reply, .desk = desk, .monitor = j->exempt };
 
 	if (j->exempt)
 		f.desk = arena_printf(j->m->facts.arena, "%.400s (exempt: only told)", desk);
@@ -268,11 +267,11 @@ judge_spf_fail(struct judging *j)
 	if (n == 0)
 		return;
 	reply = arena_printf(a,
-	    "the SPF record of %.200s forbids our servers to send its mail; add %.200s to it",
-	    domain, addresses(j, SPF_IS_FAIL, true));
+	    "the SPF record of %.200s forbids our servers to send its mail; add %.200s to it", domain,
+	    addresses(j, SPF_IS_FAIL, true));
 	desk = arena_printf(a, "SPF of %.253s fails from %.200s: %.150s", domain,
-	    all ? "all our addresses" : addresses(j, SPF_IS_FAIL, false), first_with(j,
-	    SPF_IS_FAIL)->decided);
+	    all ? "all our addresses" : addresses(j, SPF_IS_FAIL, false),
+	    first_with(j, SPF_IS_FAIL)->decided);
 	find(j, all ? "preflight.spf-fail" : "preflight.spf-fail-some",
 	    all ? j->c->preflight.spf_fail : j->c->preflight.spf_fail_some, "7.23", domain, reply, desk);
 }
@@ -348,9 +347,10 @@ judge_alignment(struct judging *j, const struct preflight_from *from)
 	    from->policy == DMARC_REJECT ? "refuse this message" : from->policy == DMARC_QUARANTINE ?
 	    "take this message for spam" : "distrust this message", what_to_do(j, from));
 	desk = arena_printf(a, "DMARC of %.253s has policy %s%s%s, signing %s: %.300s", from->domain,
-	    dmarc_policy_text(from->published), from->published == from->policy ? "" :
-	    " (one step weaker by pct or t)", from->differ ? " (receivers by RFC 7489 and RFC 9989 differ)" :
-	    "", preflight_signing_text(from->signing), from->why);
+	    dmarc_policy_text(from->published),
+	    from->published == from->policy ? "" : " (one step weaker by pct or t)",
+	    from->differ ? " (receivers by RFC 7489 and RFC 9989 differ)" : "",
+	    preflight_signing_text(from->signing), from->why);
 	find(j, code, action, "7.26", from->domain, reply, desk);
 }
 

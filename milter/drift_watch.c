@@ -138,7 +138,8 @@ last_walk(const char *file)
 static void
 set_back(const char *file, uint64_t last)
 {
-	const struct timespec at = { .tv_sec = (time_t)(last / 1000), .tv_nsec = (long)(last % 1000) * 1000000 };
+	const struct timespec at = { .tv_sec = (time_t)(last / 1000),
+		.tv_nsec = (long)(last % 1000) * 1000000 };
 
 	(void)utimensat(AT_FDCWD, file, (const struct timespec[]){ at, at }, 0);
 }
@@ -214,8 +215,8 @@ look_at_helo(struct drift_watch *w, const struct services *s)
 	p = preflight_open(s, NULL, 0, &e);
 	if (p != NULL && preflight_ask(p, &q, a, &answer, &e) == 0 &&
 	    answer.of[SPF_IS_FAIL] + answer.of[SPF_IS_SOFTFAIL] + answer.of[SPF_IS_PERMERROR] > 0) {
-		v.reason = arena_printf(a, "SPF of our own EHLO name %.253s does not let all our addresses through; "
-		    "see gatepostctl preflight \"<>\"", answer.spf_domain);
+		v.reason = arena_printf(a, "SPF of our own EHLO name %.253s does not let all our addresses "
+		    "through; see gatepostctl preflight \"<>\"", answer.spf_domain);
 		alert_post(w->alerts, answer.spf_domain, &v);
 	}
 	preflight_close(&p);

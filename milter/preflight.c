@@ -131,8 +131,7 @@ spf_ttl(const struct spf_verdict *v)
 
 static void
 compute_spf(struct preflight *p, const struct preflight_question *q, struct arena *a,
-    struct preflight_spf *spf,
-    struct spf_verdict *full, uint32_t *ttl)
+    struct preflight_spf *spf, struct spf_verdict *full, uint32_t *ttl)
 {
 	struct spf_question ask = { .sender = q->sender, .helo = p->helo };
 	size_t i;
@@ -269,7 +268,8 @@ ask_dmarc(struct preflight *p, const struct preflight_question *q, const struct 
 	dmarc_check(p->services->dmarc, &ask, q->deadline, a, v);
 	copy_verdict(v, to);
 	to->verdict = v;
-	*ttl = least(*ttl, v->policy == DMARC_UNSURE ? unsure_ttl(v->ttl) : v->aligned ? v->ttl : least(v->ttl, TTL_BAD));
+	*ttl = least(*ttl, v->policy == DMARC_UNSURE ? unsure_ttl(v->ttl) :
+	    v->aligned ? v->ttl : least(v->ttl, TTL_BAD));
 	if (v->aligned || !unsure || v->policy == DMARC_UNSURE)
 		return;
 	ask.spf_domain = answer->spf_domain;
@@ -296,8 +296,8 @@ from_key(const struct preflight *p, const struct preflight_question *q, const st
 		str_catf(key, "%s\n", from->local == NULL ? "" : from->local);
 	for (i = 0; i < q->n_signatures; i++)
 		if (dkim_field_parse(a, q->signatures[i], &signer))
-			str_catf(key, "%s %s\n", signer.domain, signer.selector == NULL ? "" :
-			    signer.selector);
+			str_catf(key, "%s %s\n", signer.domain,
+			    signer.selector == NULL ? "" : signer.selector);
 	return p->cache != NULL && !key->cut;
 }
 
@@ -308,8 +308,8 @@ compute_from(struct preflight *p, const struct preflight_question *q, const stru
 	struct signing g = { .n_domains = 0 };
 
 	(void)str_copy(to->domain, sizeof(to->domain), from->domain);
-	if (preflight_signers(p->services, from, q->signatures, q->n_signatures, a, q->deadline, &g.signers,
-	    e) < 0)
+	if (preflight_signers(p->services, from, q->signatures, q->n_signatures, a, q->deadline,
+	    &g.signers, e) < 0)
 		return -1;
 	to->signing = g.signers.signing;
 	to->ours = g.signers.ours;

@@ -118,7 +118,7 @@ struct preflight_signers {
 	enum preflight_signing signing;
 	bool ours;
 	struct dkim_signer *at;
-	size_t n, n_known;		/* the first n_known are the configuration's word, others the message's */
+	size_t n, n_known;		/* the first n_known are the configuration's word */
 };
 /* What will sign a message with this From mailbox. Returns 0, or -1 (e filled). */
 int preflight_signers(const struct services *s, const struct mail_address *from,
