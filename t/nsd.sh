@@ -9,8 +9,8 @@
 #     END
 #     ... "127.0.0.1@$nsd_port" ...
 #     nsd_freeze; nsd_thaw		as if the host were gone for a while
-#     nsd_signed=yes; nsd_start ...	with DNSSEC; $nsd_anchor is the file of the trust anchor. nsd_forge is a
-#					sed script that changes the zone after it was signed
+#     nsd_signed=yes; nsd_start ...	with DNSSEC; $nsd_anchor is the file of the trust anchor.
+#					nsd_forge is a sed script that changes the zone after it was signed
 #
 # It serves the root zone with what standard input says (ttl 300 where none is given), so that any name may
 # stand in it; the rest is NXDOMAIN with 120 seconds. It runs in a process group of its own, is ended by its
@@ -27,7 +27,8 @@ nsd_free_port() {
 	perl -MIO::Socket::INET -e 'for (1 .. 50) {
 		my $t = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1", LocalPort => 0) or next;
 		my $p = $t->sockport;
-		my $u = IO::Socket::INET->new(Proto => "udp", LocalAddr => "127.0.0.1", LocalPort => $p) or next;
+		my $u = IO::Socket::INET->new(Proto => "udp", LocalAddr => "127.0.0.1", LocalPort => $p)
+		    or next;
 		print $p; exit 0 } exit 1'
 }
 
