@@ -3,7 +3,8 @@
 /*
  * preflight - would the recipient's SPF and DMARC let this message in?
  *
- * Runs at the end of the message, when From is known, and before limits, so that what is refused here is not
+ * At MAIL it only asks for the SPF record, which is there by the end of most messages then. It judges at the
+ * end of the message, when From is known, and before limits, so that what is refused here is not
  * charged. preflight.c says what recipients will compute; here each outcome becomes a finding with its
  * configured action (rows of conf_table.c). Everything together waits no longer than preflight.budget.
  *
@@ -52,7 +53,7 @@ preflight_unsure(const struct conf *c)
 const struct check check_preflight = {
 	.name = "preflight",
 	.summary = "would SPF and DMARC pass at the recipient",
-	.stages = 1u << STAGE_END,
+	.stages = 1u << STAGE_MAIL | 1u << STAGE_END,
 	.init = preflight_init,
 	.needs = preflight_needs,
 	.run = preflight_run,
@@ -451,10 +452,13 @@ preflight_run(void *cookie, enum stage stage, struct message *m, struct err *e)
 	struct preflight_question q = { .from = f->from, .n_from = f->n_from };
 	int answered, is_exempt;
 
-	(void)stage;
 	/* What is refused already needs no questions; nor does what cannot be read. */
 	if (cookie == NULL || !f->sender_ok || (!m->dry && verdict_action(&m->verdict) >= CONF_DEFER))
 		return CHECK_DONE;
+	if (stage == STAGE_MAIL) {
+		preflight_foresee(j.p, f->return_path.domain, f->arena);
+		return CHECK_DONE;
+	}
 	q.sender = f->return_path.null ? "" : f->return_path.text;
 	q.domain = f->return_path.domain;
 	q.signatures = signatures(f, &q.n_signatures);

@@ -117,6 +117,8 @@ unsure_ttl(uint32_t ttl)
 	return ttl < TTL_UNSURE_LEAST ? TTL_UNSURE_LEAST : least(ttl, TTL_UNSURE);
 }
 
+static void want_dmarc(struct preflight *p, const struct preflight_question *q, struct arena *a);
+
 /* ---- SPF ------------------------------------------------------------------------------ */
 
 static uint32_t
@@ -164,6 +166,7 @@ ask_spf(struct preflight *p, const struct preflight_question *q, struct arena *a
 	str_catf(&key, "%c%s", to->null ? 'h' : 's', to->spf_domain);
 	spf = p->cache == NULL || key.cut ? NULL : cache_get(p->cache, key.data, key.len, a);
 	if (spf == NULL) {
+		want_dmarc(p, q, a);
 		spf = arena_zalloc(a, size);
 		to->spf_full = full = arena_zalloc(a, p->n_egress * sizeof(*full));
 		compute_spf(p, q, a, spf, full, &ttl);
@@ -350,6 +353,40 @@ ask_from(struct preflight *p, const struct preflight_question *q, const struct p
 	cache_put(p->cache, key.data, key.len, &plain, sizeof(plain), ttl);
 	return 0;
 }
+
+/* ---- ahead of time ---------------------------------------------------------------------------------- */
+
+void
+preflight_foresee(struct preflight *p, const char *domain, struct arena *a)
+{
+	char space[280];
+	struct str key = STR_IN(space);
+
+	str_catf(&key, "%c%s", domain == NULL ? 'h' : 's', domain == NULL ? p->helo : domain);
+	if (p->cache == NULL || cache_get(p->cache, key.data, key.len, a) == NULL)
+		dns_want(p->services->dns, domain == NULL ? p->helo : domain, DNS_TXT, a);
+}
+
+/* While SPF is computed, what DMARC will want is fetched too: one after the other they might not fit the deadline. */
+static void
+want_dmarc(struct preflight *p, const struct preflight_question *q, struct arena *a)
+{
+	const struct conf_strings *selectors = &p->services->conf->preflight.selectors;
+	struct dns *dns = p->services->dns;
+	const char *domain;
+	size_t i, k;
+
+	for (i = 0; i < q->n_from && i < 2; i++) {
+		if ((domain = q->from[i].domain) == NULL)
+			continue;
+		dns_want(dns, arena_printf(a, "_dmarc.%s", domain), DNS_TXT, a);
+		for (k = 0; k < selectors->n; k++)
+			dns_want(dns, arena_printf(a, "%s._domainkey.%s", selectors->at[k], domain), DNS_TXT,
+			    a);
+	}
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------ */
 
 static bool
 asked_already(const struct preflight_question *q, size_t n)

@@ -102,6 +102,9 @@ struct preflight *preflight_open(const struct services *s, const struct prefligh
     struct err *e);
 void preflight_close(struct preflight **p);
 size_t preflight_egress(const struct preflight *p, const struct net_addr **to);
+/* A message with this return-path domain is on its way (NULL: the null one): asks for its SPF record, and
+ * waits for nothing. */
+void preflight_foresee(struct preflight *p, const char *domain, struct arena *a);
 /* Returns 0, or -1 (e filled) when a table could not answer: what was found out is in *to all the same. */
 int preflight_ask(struct preflight *p, const struct preflight_question *q, struct arena *a,
     struct preflight_answer *to, struct err *e);
