@@ -250,8 +250,8 @@ check_preflight(struct conf_reader *r, struct conf *c)
 		    "\"none\" beside others; allowed: \"none\" alone, or what signs");
 	if (check_listed(&c->preflight.signing, "own") && check_no_table(r, "domains", c->tables.domains))
 		conf_problem_at(r, place, "preflight.signing",
-		    "\"own\" needs the customers' domains; allowed: tables.domains too, or a table that says what is "
-		    "signed");
+		    "\"own\" needs the customers' domains; allowed: tables.domains too, or a table that "
+		    "says what is signed");
 	if (c->preflight.egress.n > 0 && strchr(c->preflight.helo, '.') == NULL)
 		conf_warn_at(r, check_place(r, "preflight.helo"), "preflight.helo",
 		    "\"%s\" is no full host name: set what the MTA says at EHLO", c->preflight.helo);

@@ -486,8 +486,8 @@ conf_check_resolver(const char *text, struct str *why)
 		return word_refuse(why, "is no resolver");
 	memcpy(address, text, n);
 	address[n] = '\0';
-	return (port > 0 && net_parse(address, &a) == 1 && *address != '[') || word_refuse(why,
-	    "is no resolver");
+	return (port > 0 && net_parse(address, &a) == 1 && *address != '[') ||
+	    word_refuse(why, "is no resolver");
 }
 
 bool
@@ -509,8 +509,8 @@ bool
 conf_check_selector(const char *text, struct str *why)
 {
 	return (word_only(text, WORD_LOWER WORD_UPPER WORD_DIGITS "-_.", 63) && *text != '.' &&
-	    text[strlen(text) - 1] != '.' && strstr(text, "..") == NULL) || word_refuse(why,
-	    "is no selector");
+	    text[strlen(text) - 1] != '.' && strstr(text, "..") == NULL) ||
+	    word_refuse(why, "is no selector");
 }
 
 bool

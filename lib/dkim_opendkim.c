@@ -147,7 +147,7 @@ static char *
 next_line(char **text, unsigned *line)
 {
 	char *at = *text, *end;
-	size_t n;
+	size_t n = 0;
 
 	if (at == NULL || *at == '\0')
 		return NULL;
@@ -158,9 +158,8 @@ next_line(char **text, unsigned *line)
 		*end = '\0';
 	at += strspn(at, " \t");
 	/* A '#' within a word belongs to it, as in a key's path. */
-	for (n = 0; at[n] != '\0' && !(at[n] == '#' && (n == 0 || at[n - 1] == ' ' || at[n - 1] == '\t'));
-	    n++)
-		;
+	while (at[n] != '\0' && !(at[n] == '#' && (n == 0 || at[n - 1] == ' ' || at[n - 1] == '\t')))
+		n++;
 	while (n > 0 && strchr(" \t\r", at[n - 1]) != NULL)
 		n--;
 	at[n] = '\0';
@@ -267,8 +266,7 @@ table_path(struct telling *t, const char *file, const char *name, const char *sp
 	if (*spec == '/')
 		return spec;
 	tell(t, file, 0, "%s %.100s: only files can be read here; allowed: /path, file:/path, refile:/path",
-	    name,
-	    spec);
+	    name, spec);
 	return NULL;
 }
 

@@ -41,7 +41,7 @@ struct dmarc_question {
 	size_t n_dkim;
 };
 struct dmarc_verdict {
-	enum dmarc_policy policy;	/* that applies to this From domain: p, sp or np; one step weaker by pct or t */
+	enum dmarc_policy policy;	/* for this From domain: p, sp or np; one step weaker by pct or t */
 	enum dmarc_policy published;	/* the same before pct and t */
 	bool aligned, by_spf, by_dkim;	/* by either method of finding the organisational domain: the worse */
 	bool methods_differ;		/* suffix list and tree walk say different things */
@@ -50,7 +50,7 @@ struct dmarc_verdict {
 	const char *org;		/* organisational domain (suffix list) */
 	const char *why;		/* for people: why not aligned, why no record counts...; "" */
 	uint32_t ttl;
-	const char *mend;		/* the TXT record that would mend what is wrong with this one; NULL when
+	const char *mend;		/* the TXT record that mends what is wrong with this one; NULL when
 					 * nothing is (not being aligned is mended by signing, or by SPF) */
 	const char *mend_name;		/* its name: "_dmarc.acme.example" */
 };

@@ -261,6 +261,28 @@ dns_ask(struct dns *d, const char *name, enum dns_type type, uint64_t deadline, 
 }
 
 void
+dns_want(struct dns *d, const char *name, enum dns_type type, struct arena *a)
+{
+	struct dns_records out;
+	struct dns_said *old = NULL;
+	struct dns_key k;
+
+	if (!dns_key_make(&k, dns_cache_seed(d->cache), name, type))
+		return;
+	switch (dns_cache_get(d->cache, &k, clock_mono_us(), a, &out, &old)) {
+	case DNS_GET_FRESH:
+	case DNS_GET_HELD:
+		break;
+	case DNS_GET_AGEING:
+	case DNS_GET_NOTHING:
+	case DNS_GET_STALE:
+		(void)question_get(d, &k, type, a, &out, NULL);
+		break;
+	}
+	dns_said_unref(&old);
+}
+
+void
 dns_count(struct dns *d, struct dns_counts *to)
 {
 	*to = (struct dns_counts){

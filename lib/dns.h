@@ -74,6 +74,9 @@ void dns_close(struct dns **d);
  * question. deadline is on clock_mono_us. */
 void dns_ask(struct dns *d, const char *name, enum dns_type type, uint64_t deadline, struct arena *a,
     struct dns_records *out);
+/* Sends the question, if the answer is not known, and waits for nothing: for what will be asked soon. The
+ * arena is scratch. */
+void dns_want(struct dns *d, const char *name, enum dns_type type, struct arena *a);
 /* For metrics and people: questions asked, answered from the cache, sent, failed, late; entries, bytes. */
 struct dns_counts { uint64_t asked, hits, sent, failed, late, stale; size_t entries, bytes, under_way; };
 void dns_count(struct dns *d, struct dns_counts *to);

@@ -3,7 +3,8 @@
 /*
  * preflight - would the recipient's SPF and DMARC let this message in?
  *
- * Runs at the end of the message, when From is known, and before limits, so that what is refused here is not
+ * At MAIL it only asks for the SPF record, which is there by the end of most messages then. It judges at the
+ * end of the message, when From is known, and before limits, so that what is refused here is not
  * charged. preflight.c says what recipients will compute; here each outcome becomes a finding with its
  * configured action (rows of conf_table.c). Everything together waits no longer than preflight.budget.
  *
@@ -52,7 +53,7 @@ preflight_unsure(const struct conf *c)
 const struct check check_preflight = {
 	.name = "preflight",
 	.summary = "would SPF and DMARC pass at the recipient",
-	.stages = 1u << STAGE_END,
+	.stages = 1u << STAGE_MAIL | 1u << STAGE_END,
 	.init = preflight_init,
 	.needs = preflight_needs,
 	.run = preflight_run,
@@ -151,8 +152,7 @@ find(struct judging *j, const char *code, enum conf_action action, const char *s
     const char *reply, const char *desk)
 {
 	struct finding f = { .code = code, .action = action, .status = status, .subject = subject,
-	    .reply = reply,
-		.desk = desk, .monitor = j->exempt };
+		.reply = reply, .desk = desk, .monitor = j->exempt };
 
 	if (j->exempt)
 		f.desk = arena_printf(j->m->facts.arena, "%.400s (exempt: only told)", desk);
@@ -268,11 +268,11 @@ judge_spf_fail(struct judging *j)
 	if (n == 0)
 		return;
 	reply = arena_printf(a,
-	    "the SPF record of %.200s forbids our servers to send its mail; add %.200s to it",
-	    domain, addresses(j, SPF_IS_FAIL, true));
+	    "the SPF record of %.200s forbids our servers to send its mail; add %.200s to it", domain,
+	    addresses(j, SPF_IS_FAIL, true));
 	desk = arena_printf(a, "SPF of %.253s fails from %.200s: %.150s", domain,
-	    all ? "all our addresses" : addresses(j, SPF_IS_FAIL, false), first_with(j,
-	    SPF_IS_FAIL)->decided);
+	    all ? "all our addresses" : addresses(j, SPF_IS_FAIL, false),
+	    first_with(j, SPF_IS_FAIL)->decided);
 	find(j, all ? "preflight.spf-fail" : "preflight.spf-fail-some",
 	    all ? j->c->preflight.spf_fail : j->c->preflight.spf_fail_some, "7.23", domain, reply, desk);
 }
@@ -348,9 +348,9 @@ judge_alignment(struct judging *j, const struct preflight_from *from)
 	    from->policy == DMARC_REJECT ? "refuse this message" : from->policy == DMARC_QUARANTINE ?
 	    "take this message for spam" : "distrust this message", what_to_do(j, from));
 	desk = arena_printf(a, "DMARC of %.253s has policy %s%s%s, signing %s: %.300s", from->domain,
-	    dmarc_policy_text(from->published), from->published == from->policy ? "" :
-	    " (one step weaker by pct or t)", from->differ ? " (receivers by RFC 7489 and RFC 9989 differ)" :
-	    "",
+	    dmarc_policy_text(from->published),
+	    from->published == from->policy ? "" : " (one step weaker by pct or t)",
+	    from->differ ? " (receivers by RFC 7489 and RFC 9989 differ)" : "",
 	    preflight_signing_text(from->signing), from->why);
 	find(j, code, action, "7.26", from->domain, reply, desk);
 }
@@ -452,10 +452,13 @@ preflight_run(void *cookie, enum stage stage, struct message *m, struct err *e)
 	struct preflight_question q = { .from = f->from, .n_from = f->n_from };
 	int answered, is_exempt;
 
-	(void)stage;
 	/* What is refused already needs no questions; nor does what cannot be read. */
 	if (cookie == NULL || !f->sender_ok || (!m->dry && verdict_action(&m->verdict) >= CONF_DEFER))
 		return CHECK_DONE;
+	if (stage == STAGE_MAIL) {
+		preflight_foresee(j.p, f->return_path.domain, f->arena);
+		return CHECK_DONE;
+	}
 	q.sender = f->return_path.null ? "" : f->return_path.text;
 	q.domain = f->return_path.domain;
 	q.signatures = signatures(f, &q.n_signatures);

@@ -418,8 +418,8 @@ print_dkim(const json_t *j)
 		if (*get(one, "name") == '\0')
 			printf("  d=%s, selector not known\n", get(one, "domain"));
 		else
-			printf("  d=%s s=%s: key %s\n", get(one, "domain"), get(one, "selector"), get(one,
-			    "key"));
+			printf("  d=%s s=%s: key %s\n", get(one, "domain"), get(one, "selector"),
+			    get(one, "key"));
 	}
 }
 
@@ -439,7 +439,7 @@ print_dmarc(const json_t *j)
 	if (*get(j, "why") != '\0')
 		printf("%s\n", get(j, "why"));
 	if (json_is_true(json_object_get(j, "methods_differ")))
-		printf("Receivers by RFC 7489 and by RFC 9989 come to different answers; this is the worse one.\n");
+		puts("Receivers by RFC 7489 and by RFC 9989 come to different answers; this is the worse.");
 	printf("record: %s\n", *get(j, "record") == '\0' ? "none" : get(j, "record"));
 }
 
@@ -454,9 +454,8 @@ print_mend(const json_t *list)
 	for (i = 0; i < json_array_size(list); i++) {
 		one = json_array_get(list, i);
 		if (*get(one, "value") != '\0')
-			printf("  %s. IN TXT %s\n", get(one, "name"), *get(one, "zone") != '\0' ? get(one,
-			    "zone") :
-			    get(one, "value"));
+			printf("  %s. IN TXT %s\n", get(one, "name"),
+			    get(one, *get(one, "zone") != '\0' ? "zone" : "value"));
 		if (*get(one, "why") != '\0')
 			printf("%s%s\n", *get(one, "value") != '\0' ? "    " : "  ", get(one, "why"));
 	}
@@ -539,8 +538,8 @@ grid_domain(struct work *w, struct ctl_grid *g, const struct drift_domain *d)
 	if (d->mx_lost != 0)
 		drift = arena_printf(w->a, "MX since %s", day(w->a, d->mx_lost));
 	if (d->spf_lost != 0)
-		drift = arena_printf(w->a, "%s%sSPF since %s", drift, *drift == '\0' ? "" : ", ", day(w->a,
-		    d->spf_lost));
+		drift = arena_printf(w->a, "%s%sSPF since %s", drift, *drift == '\0' ? "" : ", ",
+		    day(w->a, d->spf_lost));
 	ctl_grid_row(g, (const char *[]){ ctl_safe(w->a, d->domain), ctl_safe(w->a, d->customer), drift,
 	    ctl_safe(w->a, d->unsure ? "the DNS does not answer" : *d->problem != '\0' ? d->problem :
 	    d->mx_lost != 0 ? arena_printf(w->a, "MX is %s", *d->mx == '\0' ? "none" : d->mx) : "") });
@@ -581,8 +580,8 @@ tell_all(struct work *w, const struct drift_domain *list, size_t n)
 	w->unsure = unsure > 0;
 	if (w->q->json) {
 		j = json_pack("{s:o, s:I, s:I, s:I, s:I}", "domains", all, "looked_at", (json_int_t)n,
-		    "broken",
-		    (json_int_t)broken, "drifted", (json_int_t)drifted, "unsure", (json_int_t)unsure);
+		    "broken", (json_int_t)broken, "drifted", (json_int_t)drifted, "unsure",
+		    (json_int_t)unsure);
 		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		putchar('\n');
 		json_decref(j);

@@ -143,11 +143,10 @@ say_problems(struct drift_domain *d, const struct preflight_answer *answer, stru
 		if (answer->spf[i].result != SPF_IS_PASS)
 			worst = i;
 	if (!d->spf_passes)
-		add_problem(&s, arena_printf(a, "SPF %s%s%s: %s",
-		    spf_result_text(answer->spf[worst].result), answer->of[SPF_IS_PASS] > 0 ? " from some" :
-		    "",
-		    answer->of[SPF_IS_PASS] > 0 ? " addresses" : "", *answer->spf[worst].why != '\0' ?
-		    answer->spf[worst].why : answer->spf[worst].decided));
+		add_problem(&s, arena_printf(a, "SPF %s%s: %s",
+		    spf_result_text(answer->spf[worst].result),
+		    answer->of[SPF_IS_PASS] > 0 ? " from some addresses" : "",
+		    *answer->spf[worst].why != '\0' ? answer->spf[worst].why : answer->spf[worst].decided));
 	if (from->key != DKIM_KEY_THERE)
 		add_problem(&s, arena_printf(a, "DKIM key %s is %s", from->key_name,
 		    dkim_key_text(from->key)));
@@ -162,7 +161,7 @@ drift_look(const struct services *s, struct drift_domain *d, uint64_t deadline, 
 	const struct mail_address from = { .local = "postmaster", .domain = d->domain, .text = d->domain,
 		.base = d->domain };
 	struct preflight_question q = { .domain = d->domain, .from = &from, .n_from = 1,
-	    .deadline = deadline };
+		.deadline = deadline };
 	struct preflight_answer answer;
 	struct preflight *p;
 	struct err e;

@@ -12,6 +12,7 @@
  */
 #include "milter/drift_watch.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@
 #define ALERTS_MOST 20u		/* in one walk */
 #define UNSURE_MOST 20u		/* domains in a row that the DNS says nothing about */
 #define HELO_MS (60 * 60 * UINT64_C(1000))	/* how often our own name is looked at */
-#define AGAIN_MS (10 * 60 * UINT64_C(1000))	/* after a walk that was given up, or could not be written */
+#define AGAIN_MS (10 * 60 * UINT64_C(1000))	/* after a walk that was given up */
 
 struct drift_watch {
 	struct chain *(*chain)(void *cookie);
@@ -97,12 +98,10 @@ judge(struct walk *k, struct drift_domain *d, struct arena *a)
 		return;
 	/* One incident a domain, so one alert. */
 	reason = !d->mx_news ? "" : arena_printf(a, "MX of %.253s no longer names our servers: %.300s",
-	    d->domain,
-	    *d->mx == '\0' ? "it has none" : d->mx);
+	    d->domain, *d->mx == '\0' ? "it has none" : d->mx);
 	if (d->spf_news)
 		reason = arena_printf(a, "%s%sSPF of %.253s no longer lets our servers through: %.300s",
-		    reason,
-		    *reason == '\0' ? "" : "; ", d->domain, d->problem);
+		    reason, *reason == '\0' ? "" : "; ", d->domain, d->problem);
 	tell(k, d->domain, d->customer, reason);
 }
 
@@ -125,31 +124,60 @@ look(struct walk *k, struct drift_domain *d)
 	return pause > 0 && k->unsure < UNSURE_MOST && pause_for(k->w, pause);
 }
 
+/* Milliseconds since 1970 of the last whole walk; 0 = never. */
+static uint64_t
+last_walk(const char *file)
+{
+	struct stat st;
+
+	return stat(file, &st) < 0 ? 0 : (uint64_t)st.st_mtim.tv_sec * 1000 +
+	    (uint64_t)st.st_mtim.tv_nsec / 1000000;
+}
+
+/* What was found out is kept, but it was no whole walk. */
 static void
+set_back(const char *file, uint64_t last)
+{
+	const struct timespec at = { .tv_sec = (time_t)(last / 1000),
+		.tv_nsec = (long)(last % 1000) * 1000000 };
+
+	(void)utimensat(AT_FDCWD, file, (const struct timespec[]){ at, at }, 0);
+}
+
+/* False when it cannot be remembered. */
+static bool
 end_walk(struct walk *k, const char *file, bool whole, struct arena *a)
 {
+	bool kept;
 	struct err e;
 
 	err_clear(&e);
-	if (drift_memory_save(k->memory, file, whole, &e) < 0)
+	kept = drift_memory_save(k->memory, file, whole, &e) == 0;
+	if (!kept)
 		log_printf(LOG_LEVEL_ERROR, "drift: %s", e.text);
 	if (k->alerts > ALERTS_MOST)
 		tell(k, "domains", NULL, arena_printf(a, "%zu domains drifted since the last walk; see "
 		    "gatepostctl preflight --all", k->alerts));
 	log_printf(LOG_LEVEL_NOTICE, "drift: walk %s: %zu domains, %zu with problems, %zu drifted",
 	    whole ? "done" : "given up", k->looked, k->broken, k->drifted);
+	return kept;
 }
 
-/* Lets go of the chain as soon as it has its list. Returns whether all domains were looked at. */
-static bool
+/* Lets go of the chain as soon as it has its list. Returns for how long (ms) there shall be no other walk,
+ * whatever the file says. */
+static uint64_t
 walk(struct drift_watch *w, struct chain *take_ch)
 {
 	const struct services *s = chain_services(take_ch);
+	const uint64_t interval = s->conf->preflight.drift.interval;
 	struct arena *a = arena_new((size_t)1 << 30);
 	const char *file = arena_strdup(a, s->conf->preflight.drift.file);
 	struct walk k = { .w = w, .memory = drift_memory_load(file) };
+	const uint64_t last = last_walk(file);
+	uint64_t pause = interval;
 	struct drift_domain *list;
 	struct err e;
+	bool whole;
 	long n, i;
 
 	err_clear(&e);
@@ -160,12 +188,14 @@ walk(struct drift_watch *w, struct chain *take_ch)
 	for (i = 0; i < n && look(&k, &list[i]); i++)
 		;
 	/* The pause behind the last one may be what ended it. */
-	if (n >= 0)
-		end_walk(&k, file, k.looked == (size_t)n && k.unsure < UNSURE_MOST, a);
-	i = n >= 0 && k.looked == (size_t)n;
+	whole = n >= 0 && k.looked == (size_t)n && k.unsure < UNSURE_MOST;
+	if (n >= 0 && end_walk(&k, file, whole, a))
+		pause = whole ? 0 : AGAIN_MS;
+	if (pause == AGAIN_MS)
+		set_back(file, last);
 	drift_memory_free(&k.memory);
 	arena_free(&a);
-	return i != 0;
+	return pause;
 }
 
 /* ---- our own name ----------------------------------------------------------------------------- */
@@ -185,8 +215,8 @@ look_at_helo(struct drift_watch *w, const struct services *s)
 	p = preflight_open(s, NULL, 0, &e);
 	if (p != NULL && preflight_ask(p, &q, a, &answer, &e) == 0 &&
 	    answer.of[SPF_IS_FAIL] + answer.of[SPF_IS_SOFTFAIL] + answer.of[SPF_IS_PERMERROR] > 0) {
-		v.reason = arena_printf(a, "SPF of our own EHLO name %.253s does not let all our addresses through; "
-		    "see gatepostctl preflight \"<>\"", answer.spf_domain);
+		v.reason = arena_printf(a, "SPF of our own EHLO name %.253s does not let all our addresses "
+		    "through; see gatepostctl preflight \"<>\"", answer.spf_domain);
 		alert_post(w->alerts, answer.spf_domain, &v);
 	}
 	preflight_close(&p);
@@ -194,16 +224,6 @@ look_at_helo(struct drift_watch *w, const struct services *s)
 }
 
 /* ---- when ------------------------------------------------------------------------------------ */
-
-/* Milliseconds since 1970 of the last walk; 0 = never. */
-static uint64_t
-last_walk(const char *file)
-{
-	struct stat st;
-
-	return stat(file, &st) < 0 ? 0 : (uint64_t)st.st_mtim.tv_sec * 1000 +
-	    (uint64_t)st.st_mtim.tv_nsec / 1000000;
-}
 
 static bool
 due(const struct services *s, uint64_t not_before)
@@ -230,10 +250,10 @@ watch(void *arg)
 			look_at_helo(w, chain_services(ch));
 			helo = clock_now() + HELO_MS;
 		}
-		if (!due(chain_services(ch), not_before))
+		if (due(chain_services(ch), not_before))
+			not_before = walk(w, ch) + clock_now();
+		else
 			chain_unref(&ch);
-		else if (!walk(w, ch))
-			not_before = clock_now() + AGAIN_MS;
 	}
 	return NULL;
 }

@@ -117,6 +117,8 @@ unsure_ttl(uint32_t ttl)
 	return ttl < TTL_UNSURE_LEAST ? TTL_UNSURE_LEAST : least(ttl, TTL_UNSURE);
 }
 
+static void want_dmarc(struct preflight *p, const struct preflight_question *q, struct arena *a);
+
 /* ---- SPF ------------------------------------------------------------------------------ */
 
 static uint32_t
@@ -131,8 +133,7 @@ spf_ttl(const struct spf_verdict *v)
 
 static void
 compute_spf(struct preflight *p, const struct preflight_question *q, struct arena *a,
-    struct preflight_spf *spf,
-    struct spf_verdict *full, uint32_t *ttl)
+    struct preflight_spf *spf, struct spf_verdict *full, uint32_t *ttl)
 {
 	struct spf_question ask = { .sender = q->sender, .helo = p->helo };
 	size_t i;
@@ -165,6 +166,7 @@ ask_spf(struct preflight *p, const struct preflight_question *q, struct arena *a
 	str_catf(&key, "%c%s", to->null ? 'h' : 's', to->spf_domain);
 	spf = p->cache == NULL || key.cut ? NULL : cache_get(p->cache, key.data, key.len, a);
 	if (spf == NULL) {
+		want_dmarc(p, q, a);
 		spf = arena_zalloc(a, size);
 		to->spf_full = full = arena_zalloc(a, p->n_egress * sizeof(*full));
 		compute_spf(p, q, a, spf, full, &ttl);
@@ -269,7 +271,8 @@ ask_dmarc(struct preflight *p, const struct preflight_question *q, const struct 
 	dmarc_check(p->services->dmarc, &ask, q->deadline, a, v);
 	copy_verdict(v, to);
 	to->verdict = v;
-	*ttl = least(*ttl, v->policy == DMARC_UNSURE ? unsure_ttl(v->ttl) : v->aligned ? v->ttl : least(v->ttl, TTL_BAD));
+	*ttl = least(*ttl, v->policy == DMARC_UNSURE ? unsure_ttl(v->ttl) :
+	    v->aligned ? v->ttl : least(v->ttl, TTL_BAD));
 	if (v->aligned || !unsure || v->policy == DMARC_UNSURE)
 		return;
 	ask.spf_domain = answer->spf_domain;
@@ -296,8 +299,8 @@ from_key(const struct preflight *p, const struct preflight_question *q, const st
 		str_catf(key, "%s\n", from->local == NULL ? "" : from->local);
 	for (i = 0; i < q->n_signatures; i++)
 		if (dkim_field_parse(a, q->signatures[i], &signer))
-			str_catf(key, "%s %s\n", signer.domain, signer.selector == NULL ? "" :
-			    signer.selector);
+			str_catf(key, "%s %s\n", signer.domain,
+			    signer.selector == NULL ? "" : signer.selector);
 	return p->cache != NULL && !key->cut;
 }
 
@@ -308,8 +311,8 @@ compute_from(struct preflight *p, const struct preflight_question *q, const stru
 	struct signing g = { .n_domains = 0 };
 
 	(void)str_copy(to->domain, sizeof(to->domain), from->domain);
-	if (preflight_signers(p->services, from, q->signatures, q->n_signatures, a, q->deadline, &g.signers,
-	    e) < 0)
+	if (preflight_signers(p->services, from, q->signatures, q->n_signatures, a, q->deadline,
+	    &g.signers, e) < 0)
 		return -1;
 	to->signing = g.signers.signing;
 	to->ours = g.signers.ours;
@@ -350,6 +353,40 @@ ask_from(struct preflight *p, const struct preflight_question *q, const struct p
 	cache_put(p->cache, key.data, key.len, &plain, sizeof(plain), ttl);
 	return 0;
 }
+
+/* ---- ahead of time ---------------------------------------------------------------------------------- */
+
+void
+preflight_foresee(struct preflight *p, const char *domain, struct arena *a)
+{
+	char space[280];
+	struct str key = STR_IN(space);
+
+	str_catf(&key, "%c%s", domain == NULL ? 'h' : 's', domain == NULL ? p->helo : domain);
+	if (p->cache == NULL || cache_get(p->cache, key.data, key.len, a) == NULL)
+		dns_want(p->services->dns, domain == NULL ? p->helo : domain, DNS_TXT, a);
+}
+
+/* While SPF is computed, what DMARC will want is fetched too: one after the other they might not fit the deadline. */
+static void
+want_dmarc(struct preflight *p, const struct preflight_question *q, struct arena *a)
+{
+	const struct conf_strings *selectors = &p->services->conf->preflight.selectors;
+	struct dns *dns = p->services->dns;
+	const char *domain;
+	size_t i, k;
+
+	for (i = 0; i < q->n_from && i < 2; i++) {
+		if ((domain = q->from[i].domain) == NULL)
+			continue;
+		dns_want(dns, arena_printf(a, "_dmarc.%s", domain), DNS_TXT, a);
+		for (k = 0; k < selectors->n; k++)
+			dns_want(dns, arena_printf(a, "%s._domainkey.%s", selectors->at[k], domain), DNS_TXT,
+			    a);
+	}
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------ */
 
 static bool
 asked_already(const struct preflight_question *q, size_t n)

@@ -102,6 +102,9 @@ struct preflight *preflight_open(const struct services *s, const struct prefligh
     struct err *e);
 void preflight_close(struct preflight **p);
 size_t preflight_egress(const struct preflight *p, const struct net_addr **to);
+/* A message with this return-path domain is on its way (NULL: the null one): asks for its SPF record, and
+ * waits for nothing. */
+void preflight_foresee(struct preflight *p, const char *domain, struct arena *a);
 /* Returns 0, or -1 (e filled) when a table could not answer: what was found out is in *to all the same. */
 int preflight_ask(struct preflight *p, const struct preflight_question *q, struct arena *a,
     struct preflight_answer *to, struct err *e);
@@ -118,7 +121,7 @@ struct preflight_signers {
 	enum preflight_signing signing;
 	bool ours;
 	struct dkim_signer *at;
-	size_t n, n_known;		/* the first n_known are the configuration's word, others the message's */
+	size_t n, n_known;		/* the first n_known are the configuration's word */
 };
 /* What will sign a message with this From mailbox. Returns 0, or -1 (e filled). */
 int preflight_signers(const struct services *s, const struct mail_address *from,

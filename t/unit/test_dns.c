@@ -86,6 +86,33 @@ nap(void)
 	(void)nanosleep(&t, NULL);
 }
 
+/* ---- what is wanted soon ---- */
+
+static void
+test_what_is_wanted_is_there_when_it_is_asked_for(void **state)
+{
+	struct arena *a = arena_new(ARENA_DEFAULT_CAP);
+	uint64_t from = clock_mono_us();
+	unsigned seen;
+	int i;
+
+	(void)state;
+	dns = open_with((struct dns_options){ 0 });
+	dns_want(dns, "slow300.example", DNS_A, a);
+	dns_want(dns, "slow300.example", DNS_A, a);
+	dns_want(dns, "no..name", DNS_A, a);
+	dns_want(dns, "slow9000.example", DNS_A, a);
+	assert_true(clock_mono_us() - from < 8000 * MS);
+	/* Whoever asks meanwhile waits for the same question. */
+	assert_int_equal(ask("slow300.example", DNS_A, LONG).answer, DNS_FOUND);
+	seen = dns_server_seen(server);
+	for (i = 0; i < 10; i++)
+		dns_want(dns, "slow300.example", DNS_A, a);
+	assert_true(ask("slow300.example", DNS_A, 1).cached);
+	assert_int_equal(dns_server_seen(server), seen);
+	arena_free(&a);
+}
+
 /* ---- what a server says ---- */
 
 static const struct {
@@ -666,6 +693,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(what_is_wanted_is_there_when_it_is_asked_for),
 		TEST(answers), TEST(options), TEST(resolv_conf), TEST(one_question_for_all),
 		TEST(late_answer_is_kept),
 		TEST(question_ends),
