@@ -91,20 +91,35 @@ struct asking {
 	uint64_t deadline;
 };
 
+/* Named as his mail is, so that the desk finds one by the other, and escalation the right account. */
+static void
+name_owner(struct asking *k, struct alert_event *v)
+{
+	const char *value, *key, *rest;
+	size_t n;
+
+	v->account = local_user_text(k->arena, &k->ticket);
+	if (local_user_find(k->q->services, &k->ticket, k->arena, k->deadline, &value, &key, NULL) != 1)
+		return;
+	n = strcspn(value, " \t");
+	rest = value + n + strspn(value + n, " \t");
+	v->customer = str_lower(arena_strndup(k->arena, value, n));
+	v->account = str_lower(arena_strdup(k->arena, *rest != '\0' ? rest : key));
+}
+
 static void
 tell_token(struct asking *k, const char *kind, const struct ticket_web *w, const char *reason)
 {
 	const struct services *s = k->q->services;
-	const char *user = local_user_text(k->arena, &k->ticket);
-	struct alert_event v = { .kind = kind, .severity = "notice", .account = user,
-	    .action = "accept", .reason = reason };
+	struct alert_event v = { .kind = kind, .severity = "notice", .action = "accept", .reason = reason };
 	char visitor[NET_TEXT];
 
 	net_text(&w->visitor, visitor);
 	v.submitter = visitor;
 	v.script = k->ticket.script;
+	name_owner(k, &v);
 	if (s->alerts != NULL)
-		alert_post(s->alerts, user, &v);
+		alert_post(s->alerts, v.account, &v);
 }
 
 /* A visitor of this user's site? One that the tables do not know cannot be told from a stolen token's. */

@@ -18,7 +18,9 @@ tar -C "$tmp/src" --strip-components=1 -xzf "$tmp/gatepost-dist-test.tar.gz"
     make -s -j2 >>"$tmp/log" 2>&1) || fail 2 'the tarball builds'
 echo "ok 2 - the tarball builds"
 (cd "$tmp/build" && make -s install DESTDIR="$tmp/root" >"$tmp/log" 2>&1) || fail 3 'make install'
-for f in usr/sbin/gatepost usr/sbin/gatepostctl etc/gatepost/gatepost.conf etc/gatepost/signatures.conf etc/gatepost/domains \
+for f in usr/sbin/gatepost usr/sbin/gatepost-sendmail usr/sbin/gatepostctl usr/share/man/man1/gatepost-sendmail.1 \
+    usr/share/gatepost/gatepost-prepend.php etc/gatepost/users etc/gatepost/sendmail.conf etc/gatepost/gatepost.conf \
+    etc/gatepost/signatures.conf etc/gatepost/domains \
     usr/share/man/man8/gatepost.8 usr/share/man/man5/gatepost.conf.5 usr/share/man/man5/gatepost-tables.5 \
     usr/share/man/man5/gatepost-signatures.5 usr/share/man/man8/gatepostctl.8 usr/lib/systemd/system/gatepost.service; do
 	[ -f "$tmp/root/$f" ] || { echo "# $f is not installed" >"$tmp/log"; fail 3 'make install'; }

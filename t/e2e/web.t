@@ -252,7 +252,7 @@ w_token=$(sed -n 's/^token //p' "$T/page")
 check 'a site can read its own token' [ -n "$w_token" ]
 visit acme /plain "do=with-token&id=foreign-token&token=$w_token"
 check 'another customer'\''s token names nobody' delivered foreign-token '^X-Form-Submitter-IP' 0
-check 'and the desk hears of it' log_has 'kind=ticket\.token-foreign .*submitter=127\.0\.0\.9 .*www\.other\.example'
+check 'and the desk hears of it' log_has 'kind=ticket\.token-foreign .*customer=acme account=games .*submitter=127\.0\.0\.9 .*www\.other\.example'
 visit acme /form do=token
 w_token=$(sed -n 's/^token //p' "$T/page")
 for w_n in 1 2 3 4; do
