@@ -392,7 +392,7 @@ say_not_aligned(struct asking *k, const struct opinion *o)
 
 	str_catf(&s, "nothing aligns with %.253s: ", k->from);
 	if (k->spf == NULL)
-		str_cat(&s, "SPF does not pass");
+		str_cat(&s, k->q->spf_some ? "SPF passes from some addresses only" : "SPF does not pass");
 	else
 		str_catf(&s, "SPF passes for %.253s%s", k->spf, r->strict_spf ? " (aspf=s)" : "");
 	if (k->n_dkim == 0)

@@ -39,6 +39,7 @@ struct dmarc_question {
 	const char *spf_domain;		/* for which SPF passes at the recipient; NULL when it does not */
 	const char *const *dkim;	/* domains whose signature will be there and verify */
 	size_t n_dkim;
+	bool spf_some;			/* for the words: it passes, but not from all addresses */
 };
 struct dmarc_verdict {
 	enum dmarc_policy policy;	/* for this From domain: p, sp or np; one step weaker by pct or t */

@@ -265,7 +265,7 @@ ask_dmarc(struct preflight *p, const struct preflight_question *q, const struct 
 {
 	bool unsure;
 	struct dmarc_question ask = { .from = to->domain, .spf_domain = spf_for_dmarc(answer, &unsure),
-		.dkim = g->domains, .n_dkim = g->n_domains };
+		.dkim = g->domains, .n_dkim = g->n_domains, .spf_some = answer->of[SPF_IS_PASS] > 0 };
 	struct dmarc_verdict *v = arena_alloc(a, sizeof(*v)), with;
 
 	dmarc_check(p->services->dmarc, &ask, q->deadline, a, v);

@@ -82,6 +82,15 @@ eom
 expect reply 550 5.7.23 the SPF record of wild.example
 END
 
+# ---- a reload
+records() {
+	"$GATEPOSTCTL" -c "$T/gatepost.conf" metrics | sed -n 's/^gatepost_dns_records //p'
+}
+known=$(records)
+config "$nsd_port"
+check 'a reload with the same resolver' daemon_reload
+check 'keeps what is known of the DNS' [ "$(records)" -ge "${known:-1}" ]
+
 # ---- frozen
 from=$(lines)
 nsd_freeze

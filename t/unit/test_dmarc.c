@@ -314,8 +314,8 @@ verdicts(void **state)
 	(void)state;
 	dns_zone_set(zone);
 	for (i = 0; i < COUNT(cases); i++) {
-		const struct dmarc_question q = { cases[i].from, cases[i].spf, &cases[i].dkim,
-			cases[i].dkim != NULL };
+		const struct dmarc_question q = { .from = cases[i].from, .spf_domain = cases[i].spf,
+			.dkim = &cases[i].dkim, .n_dkim = cases[i].dkim != NULL };
 
 		dmarc_check(dmarc, &q, clock_deadline(1000), arena, &v);
 		if (v.policy != cases[i].policy || v.published != cases[i].published ||
