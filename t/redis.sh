@@ -17,7 +17,7 @@
 # Servers stay in the foreground as children of the test, listen on loopback (REDIS_BIND for others) and on a
 # unix socket, keep everything below DIR, write no snapshot unless asked, and are ended by their process id.
 # Each function returns when the server can be used, and fails after REDIS_WAIT seconds (20).
-# REDIS_UNDER="ip netns exec NAME" starts the server, and asks it, in that namespace. REDIS_SERVER and
+# REDIS_UNDER="nsenter --net=/run/netns/NAME" starts the server, and asks it, in that namespace. REDIS_SERVER and
 # REDIS_CLI may name the programs of Valkey.
 
 redis_all=

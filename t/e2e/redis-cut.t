@@ -17,17 +17,23 @@ near=gp-near-$$
 far=gp-far-$$
 trap 'redis_stop_all; t_cleanup; ip netns del "$near"; ip netns del "$far"' EXIT
 ip netns add "$near" && ip netns add "$far" || t_skip 'no network namespaces here'
-ip -n "$near" link add cable type veth peer name cable netns "$far" || t_skip 'no veth here'
-ip -n "$near" addr add 192.0.2.1/24 dev cable
-ip -n "$far" addr add 192.0.2.2/24 dev cable
+# ip -n and ip netns exec want to mount, which a root that is no mount point does not allow.
+inside() {
+	inside_name=$1
+	shift
+	nsenter --net=/run/netns/"$inside_name" "$@"
+}
+inside "$near" ip link add cable type veth peer name cable netns "$far" || t_skip 'no veth here'
+inside "$near" ip addr add 192.0.2.1/24 dev cable
+inside "$far" ip addr add 192.0.2.2/24 dev cable
 for name in "$near" "$far"; do
-	ip -n "$name" link set lo up
-	ip -n "$name" link set cable up
+	inside "$name" ip link set lo up
+	inside "$name" ip link set cable up
 done
 
-REDIS_UNDER="ip netns exec $far"
+REDIS_UNDER="nsenter --net=/run/netns/$far"
 REDIS_BIND=192.0.2.2
-LOAD_UNDER="ip netns exec $near"
+LOAD_UNDER="nsenter --net=/run/netns/$near"
 redis_start "$T/r" || t_skip 'Redis does not start'
 where="inet:$(redis_port "$T/r")@192.0.2.2"
 check 'the cable is there' run hammer_store -b 1000 -r 1 -s 1 -n 10 single "$where" - 1000/1h
@@ -37,9 +43,9 @@ redis "$T/r" flushall >/dev/null
 load hammer_store -b "$BUDGET" -r 4 -s 8 -p 20 -t 60 single "$where" - $ceiling/1h $((ceiling * 10))/1d
 load_has passed $((ceiling / 4))
 # Only the far end: the near one sees a cable that works and hears nothing.
-ip -n "$far" addr del 192.0.2.2/24 dev cable
+inside "$far" ip addr del 192.0.2.2/24 dev cable
 load_more alone $((ceiling * 3 / 2))
-ip -n "$far" addr add 192.0.2.2/24 dev cable
+inside "$far" ip addr add 192.0.2.2/24 dev cable
 check 'joined again: Redis is asked again' load_more shared $((ceiling * 3 / 2))
 check 'cut, and joined again' load_stop
 load_show 'cut, and joined again'
