@@ -9,6 +9,7 @@
 #     postfix_user DIR bob@acme.example secret      a login (Cyrus SASL, its own sasldb; no service runs)
 #     postfix_service DIR PORT [-o name=value...]   another smtpd
 #     postfix_keep DIR                       what is sent ends in the Maildir DIR/box; without it, it is discarded
+#     postfix_for_users DIR                  between make and start: DIR/sendmail is sendmail(1) for every user of the host
 #     postfix_start DIR; postfix_reload DIR; postfix_stop DIR
 #
 # Needs root, since Postfix does, and the packages postfix, sasl2-bin and libsasl2-modules. Everything is
@@ -163,6 +164,25 @@ postfix_user() {
 	chmod 600 "$1/etc/sasl/sasldb2"
 }
 
+# postdrop with its set-gid bit trusts /etc/postfix alone. Here it has none, and the folder that it writes to is
+# everybody's, as is that where pickup listens (postfix_start).
+postfix_for_users() {
+	p_commands=$(postconf -c "$1/etc" -h command_directory)
+	mkdir "$1/commands" "$1/queue/maildrop"
+	chown "$(postfix_owner user)" "$1/queue/maildrop"
+	chmod 1733 "$1/queue/maildrop"
+	ln -s "$p_commands"/post* "$1/commands/"
+	rm "$1/commands/postdrop"
+	cp "$p_commands/postdrop" "$1/commands/"
+	chmod 755 "$1/commands/postdrop"
+	postconf -c "$1/etc" -e "command_directory=$1/commands"
+	cat >"$1/sendmail" <<-END
+	#!/bin/sh
+	MAIL_CONFIG=$1/etc exec $(postconf -c "$1/etc" -h sendmail_path) "\$@"
+	END
+	chmod 755 "$1/sendmail"
+}
+
 postfix_start() {
 	postfix -c "$1/etc" start >"$1/log/start" 2>&1 || {
 		cat "$1/log/start" "$1/log/maillog" >&2
@@ -174,6 +194,7 @@ postfix_start() {
 		[ "$p_tries" -lt 200 ] || return 1
 		sleep 0.05
 	done
+	[ ! -d "$1/commands" ] || chmod o+x "$1/queue/public"
 }
 
 postfix_reload() {

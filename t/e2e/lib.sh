@@ -103,6 +103,7 @@ e2e_postfix() {
 	} >"$T/main.cf.more"
 	postfix_make "$P" "$port" <"$T/main.cf.more"
 	postfix_keep "$P"
+	[ -z "${e2e_local_users-}" ] || postfix_for_users "$P"
 	e2e_users
 	e2e_starts Postfix
 }
