@@ -19,6 +19,7 @@
 #include "lib/clock.h"
 #include "milter/check.h"
 #include "milter/drift.h"
+#include "milter/resolver.h"
 #include "t/unit/clock_fake.h"
 #include "t/unit/dns_zone.h"
 
@@ -295,6 +296,32 @@ signing_by_table(void **state)
 	preflight_signing_close(&services);
 }
 
+/* A reload keeps what is known of the DNS, unless it has another resolver or trust anchor. */
+static void
+resolvers(void **state)
+{
+	struct resolver *one, *two, *three;
+	char path[100];
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/drift", dir);	/* end() takes it away */
+	conf.preflight.dns.trust_anchor = path;
+	one = resolver_get(&conf, &e);
+	two = resolver_get(&conf, &e);
+	assert_ptr_equal(one, two);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("another key\n", f);
+	fclose(f);
+	three = resolver_get(&conf, &e);
+	assert_non_null(three);
+	assert_ptr_not_equal(one, three);
+	resolver_unref(&one);
+	resolver_unref(&two);
+	resolver_unref(&three);
+}
+
 /* ---- drift -------------------------------------------------------------------------------- */
 
 static void
@@ -398,6 +425,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(signing, begin, end),
 		cmocka_unit_test_setup_teardown(signing_unknown, begin, end),
 		cmocka_unit_test_setup_teardown(signing_by_table, begin, end),
+		cmocka_unit_test_setup_teardown(resolvers, begin, end),
 		cmocka_unit_test_setup_teardown(drift_lists_domains, begin, end),
 		cmocka_unit_test_setup_teardown(drift_remembers, begin, end),
 		cmocka_unit_test_setup_teardown(drift_reads_anything, begin, end),
