@@ -115,7 +115,7 @@ dns_is_away(const struct walk *k, const struct services *s, struct arena *a)
 	struct drift_domain d;
 	size_t i;
 
-	for (i = 1; i <= PROBES; i++) {
+	for (i = 1; i <= PROBES && pause_for(k->w, 0); i++) {
 		d = k->list[(k->looked + i * k->n / (PROBES + 1)) % k->n];
 		drift_look(s, &d, clock_deadline(PATIENCE_MS), a);
 		if (!d.unsure)
