@@ -396,7 +396,7 @@ say_not_aligned(struct asking *k, const struct opinion *o)
 	else
 		str_catf(&s, "SPF passes for %.253s%s", k->spf, r->strict_spf ? " (aspf=s)" : "");
 	if (k->n_dkim == 0)
-		str_cat(&s, ", no DKIM signature");
+		str_cat(&s, ", no DKIM signature of it");
 	for (i = 0; i < k->n_dkim && i < 4; i++)
 		str_catf(&s, "%s%.100s%s", i == 0 ? ", signed by " : " ", k->dkim[i],
 		    r->strict_dkim ? " (adkim=s)" : "");

@@ -232,7 +232,6 @@ ask_keys(struct preflight *p, const struct preflight_question *q, struct arena *
 	}
 	if (g->known_there)
 		to->key = DKIM_KEY_THERE;
-	to->is_signed = g->n_domains > 0;
 }
 
 /* ---- DMARC --------------------------------------------------------------------------------- */

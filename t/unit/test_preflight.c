@@ -240,6 +240,32 @@ signing(void **state)
 	}
 }
 
+/* The sender writes these fields: they must not make us ask many questions, nor whom he likes. */
+static void
+signing_by_many_fields(void **state)
+{
+	static const char *fields[16];
+	char text[16][64];
+	struct mail_address f;
+	struct preflight_question q = { .sender = "bob@acme.example", .domain = "acme.example", .n_from = 1, .from = &f,
+		.signatures = fields, .n_signatures = COUNT(fields) };
+	struct preflight_answer a;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(mail_address_parse(arena, "bob@foreign.example", &f), 1);
+	for (i = 0; i < COUNT(fields); i++) {
+		snprintf(text[i], sizeof(text[i]), "d=%sforeign.example; s=x%zu", i % 2 == 0 ? "not" : "", i);
+		fields[i] = text[i];
+	}
+	q.deadline = clock_deadline(200);
+	assert_int_equal(preflight_ask(preflight, &q, arena, &a, &e), 0);
+	assert_int_equal(a.from[0].n_signers, 4);
+	for (i = 0; i < 4; i++)
+		assert_string_equal(a.from[0].signers[i].domain, "foreign.example");
+	assert_int_equal(dns_zone_asked("x0._domainkey.notforeign.example", DNS_TXT), 0);
+}
+
 static void
 signing_unknown(void **state)
 {
@@ -423,6 +449,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(personal_records_are_not_kept, begin, end),
 		cmocka_unit_test_setup_teardown(one_deadline, begin, end),
 		cmocka_unit_test_setup_teardown(signing, begin, end),
+		cmocka_unit_test_setup_teardown(signing_by_many_fields, begin, end),
 		cmocka_unit_test_setup_teardown(signing_unknown, begin, end),
 		cmocka_unit_test_setup_teardown(signing_by_table, begin, end),
 		cmocka_unit_test_setup_teardown(resolvers, begin, end),
