@@ -478,10 +478,13 @@ check_config(struct arena *a, const struct asked *q, const struct command *c)
 static void
 tell_unread(struct arena *a, const struct problems *kept)
 {
-	if (access(GATEPOST_CONF, F_OK) != 0 && errno == ENOENT)
+	const json_t *first = json_array_get(kept->list, 0);
+
+	if (first == NULL || (access(GATEPOST_CONF, F_OK) != 0 && errno == ENOENT))
 		return;
-	print_problems(kept->list, "", stderr);
-	complain(a, "the configuration cannot be read; going on with the command line alone");
+	complain(a, arena_printf(a, "%s: %.300s", json_string_value(json_object_get(first, "where")),
+	    json_string_value(json_object_get(first, "problem"))));
+	complain(a, "going on without this configuration, by the command line alone");
 }
 
 static int

@@ -441,7 +441,8 @@ print_dmarc(const json_t *j)
 		printf("%s\n", get(j, "why"));
 	if (json_is_true(json_object_get(j, "methods_differ")))
 		puts("Receivers by RFC 7489 and by RFC 9989 come to different answers; this is the worse.");
-	printf("record: %s\n", *get(j, "record") == '\0' ? "none" : get(j, "record"));
+	printf("record: %s\n", *get(j, "record") != '\0' ? get(j, "record") :
+	    strcmp(result, "temperror") == 0 ? "not known" : "none");
 }
 
 static void
