@@ -550,13 +550,13 @@ grid_domain(struct work *w, struct ctl_grid *g, const struct drift_domain *d)
 
 /* The daemon keeps the memory; where it does not walk, whoever asks here does. */
 static void
-keep_memory(struct work *w, struct drift_memory *m)
+keep_memory(struct work *w, struct drift_memory *m, bool whole)
 {
 	struct err e;
 
 	err_clear(&e);
 	if (w->conf.preflight.drift.interval == 0 &&
-	    drift_memory_save(m, w->conf.preflight.drift.file, true, &e) < 0)
+	    drift_memory_save(m, w->conf.preflight.drift.file, whole, &e) < 0)
 		complain_err(w, &e);
 }
 
@@ -610,13 +610,35 @@ say_instead(struct work *w)
 	w->conf.preflight.helo = w->helo;
 }
 
+/* Looks at all; returns how many, fewer when the DNS is away. */
+static size_t
+look_at_all(struct work *w, struct drift_memory *memory, struct drift_domain *list, size_t n)
+{
+	size_t unsure = 0, i;
+
+	for (i = 0; i < n && unsure < DRIFT_UNSURE_MOST; i++) {
+		struct arena *a = arena_new(ARENA_DEFAULT_CAP);
+
+		drift_look(&w->services, &list[i], clock_deadline(PATIENCE_MS), a);
+		drift_compare(memory, &list[i], clock_now());
+		unsure = list[i].unsure ? unsure + 1 : 0;
+		if (unsure == DRIFT_UNSURE_MOST && !drift_dns_is_away(&w->services, list, n, i, a))
+			unsure = 0;
+		list[i].mx = arena_strdup(w->a, list[i].mx);
+		list[i].problem = arena_strdup(w->a, list[i].problem);
+		arena_free(&a);
+	}
+	return i;
+}
+
 static int
 walk(struct work *w)
 {
 	struct drift_memory *memory;
 	struct drift_domain *list;
 	struct err e;
-	long n, i;
+	long n;
+	size_t looked;
 
 	err_clear(&e);
 	n = drift_domains(&w->services, w->a, &list, &e);
@@ -626,18 +648,13 @@ walk(struct work *w)
 	}
 	say_instead(w);
 	memory = drift_memory_load(w->conf.preflight.drift.file);
-	for (i = 0; i < n; i++) {
-		struct arena *a = arena_new(ARENA_DEFAULT_CAP);
-
-		drift_look(&w->services, &list[i], clock_deadline(PATIENCE_MS), a);
-		drift_compare(memory, &list[i], clock_now());
-		list[i].mx = arena_strdup(w->a, list[i].mx);
-		list[i].problem = arena_strdup(w->a, list[i].problem);
-		arena_free(&a);
-	}
-	keep_memory(w, memory);
+	looked = look_at_all(w, memory, list, (size_t)n);
+	keep_memory(w, memory, looked == (size_t)n);
 	drift_memory_free(&memory);
-	tell_all(w, list, (size_t)n);
+	tell_all(w, list, looked);
+	if (looked < (size_t)n)
+		complain(w, arena_printf(w->a, "the DNS does not answer: given up, %zu domains are not looked at",
+		    (size_t)n - looked));
 	return w->bad ? CTL_PREFLIGHT_BAD : w->unsure ? CTL_PREFLIGHT_UNSURE : CTL_PREFLIGHT_GOOD;
 }
 

@@ -29,8 +29,6 @@
 
 #define PATIENCE_MS 3000u	/* for one domain */
 #define ALERTS_MOST 20u		/* in one walk */
-#define UNSURE_MOST 20u		/* domains in a row that the DNS says nothing about */
-#define PROBES 3u		/* domains from elsewhere that are asked for then */
 #define HELO_MS (60 * 60 * UINT64_C(1000))	/* how often our own name is looked at */
 #define AGAIN_MS (10 * 60 * UINT64_C(1000))	/* after a walk that was given up */
 
@@ -108,22 +106,6 @@ judge(struct walk *k, struct drift_domain *d, struct arena *a)
 	tell(k, d->domain, d->customer, reason);
 }
 
-/* Many in a row may be one customer's, whose name servers are gone: domains from elsewhere tell. */
-static bool
-dns_is_away(const struct walk *k, const struct services *s, struct arena *a)
-{
-	struct drift_domain d;
-	size_t i;
-
-	for (i = 1; i <= PROBES && pause_for(k->w, 0); i++) {
-		d = k->list[(k->looked + i * k->n / (PROBES + 1)) % k->n];
-		drift_look(s, &d, clock_deadline(PATIENCE_MS), a);
-		if (!d.unsure)
-			return false;
-	}
-	return true;
-}
-
 /* False when the walk is to end. */
 static bool
 look(struct walk *k, struct drift_domain *d)
@@ -136,13 +118,13 @@ look(struct walk *k, struct drift_domain *d)
 	if (s != NULL && s->dns != NULL) {
 		drift_look(s, d, clock_deadline(PATIENCE_MS), a);
 		judge(k, d, a);
-		if (k->unsure >= UNSURE_MOST && !dns_is_away(k, s, a))
+		if (k->unsure >= DRIFT_UNSURE_MOST && !drift_dns_is_away(s, k->list, k->n, k->looked, a))
 			k->unsure = 0;
 		pause = 1000 / s->conf->preflight.drift.rate;
 	}
 	arena_free(&a);
 	chain_unref(&ch);
-	return pause > 0 && k->unsure < UNSURE_MOST && pause_for(k->w, pause);
+	return pause > 0 && k->unsure < DRIFT_UNSURE_MOST && pause_for(k->w, pause);
 }
 
 /* Milliseconds since 1970 of the last whole walk; 0 = never. */
@@ -209,7 +191,7 @@ walk(struct drift_watch *w, struct chain *take_ch)
 	for (i = 0; i < n && look(&k, &k.list[i]); i++)
 		;
 	/* The pause behind the last one may be what ended it. */
-	whole = n >= 0 && k.looked == (size_t)n && k.unsure < UNSURE_MOST;
+	whole = n >= 0 && k.looked == (size_t)n && k.unsure < DRIFT_UNSURE_MOST;
 	if (n >= 0 && end_walk(&k, file, whole, a))
 		pause = whole ? 0 : AGAIN_MS;
 	if (pause == AGAIN_MS)

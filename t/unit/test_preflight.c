@@ -415,6 +415,24 @@ drift_remembers(void **state)
 }
 
 static void
+drift_tells_an_outage(void **state)
+{
+	static const struct drift_domain dead = { .domain = "dead.example", .mx = "", .problem = "" };
+	static const struct drift_domain fine = { .domain = "acme.example", .mx = "", .problem = "" };
+	struct drift_domain list[8];
+	size_t i;
+
+	(void)state;
+	dns_zone_add("dead.example SERVFAIL\n_dmarc.dead.example SERVFAIL\n");
+	for (i = 0; i < COUNT(list); i++)
+		list[i] = dead;
+	assert_true(drift_dns_is_away(&services, list, COUNT(list), 7, arena));
+	assert_true(drift_dns_is_away(&services, list, 1, 0, arena));
+	list[(7 + 6) % 8] = fine;	/* the last that is tried */
+	assert_false(drift_dns_is_away(&services, list, COUNT(list), 7, arena));
+}
+
+static void
 drift_reads_anything(void **state)
 {
 	static const char text[] = "acme.example\t1\t1\t0\t0\nno tabs\n\t1\t1\t0\t0\nx.example\t1\n"
@@ -455,6 +473,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(resolvers, begin, end),
 		cmocka_unit_test_setup_teardown(drift_lists_domains, begin, end),
 		cmocka_unit_test_setup_teardown(drift_remembers, begin, end),
+		cmocka_unit_test_setup_teardown(drift_tells_an_outage, begin, end),
 		cmocka_unit_test_setup_teardown(drift_reads_anything, begin, end),
 	};
 
