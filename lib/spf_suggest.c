@@ -282,7 +282,8 @@ has_word(const char *const *list, size_t n, const char *word)
 	return false;
 }
 
-/* The record with these terms added, before what always matches or at the front; those that it has are moved. */
+/* The record with these terms added, before what always matches or at the front; those that it has are
+ * moved. */
 static const char *
 compose(const struct draft *d, const char *const *add, size_t n_add, bool front)
 {

@@ -164,8 +164,8 @@ find(struct judging *j, const char *code, enum conf_action action, const char *s
 	check_find(j->m, &check_preflight, &f);
 }
 
-/* "192.0.2.7, 2001:db8::7" of the addresses with that result; with terms, "ip4:192.0.2.7 ip6:2001:db8::7", or the
- * include that stands for all of ours. */
+/* "192.0.2.7, 2001:db8::7" of the addresses with that result; with terms, "ip4:192.0.2.7 ip6:2001:db8::7", or
+ * the include that stands for all of ours. */
 static const char *
 addresses(const struct judging *j, enum spf_result result, bool terms)
 {

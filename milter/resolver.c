@@ -66,7 +66,8 @@ static struct resolver *
 resolver_new(const struct conf *c, char *take_settings, struct err *e)
 {
 	const struct dns_options o = { .forwarders = c->preflight.dns.servers.at,
-		.n_forwarders = c->preflight.dns.servers.n, .resolv_conf = RESOLV_CONF, .trust_anchor = c->preflight.dns.trust_anchor,
+		.n_forwarders = c->preflight.dns.servers.n, .resolv_conf = RESOLV_CONF,
+		.trust_anchor = c->preflight.dns.trust_anchor,
 		.cache_bytes = (size_t)c->preflight.dns.cache };
 	struct resolver *r = calloc(1, sizeof(*r));
 
