@@ -8,7 +8,8 @@
  * looked at under the configuration then in force, so that a reload is not held up. When one mistake of
  * ours makes all domains drift at once, the desk gets the first twenty alerts and one that counts the rest.
  * When the DNS does not answer for many domains in a row, nor for some elsewhere in the list, the walk is
- * given up, and what it has not met stays as it was. Once an hour our own EHLO name is looked at too, for bounces.
+ * given up, and what it has not met stays as it was. Once an hour our own EHLO name is looked at too, for
+ * bounces.
  */
 #include "milter/drift_watch.h"
 
