@@ -187,11 +187,11 @@ local $SIG{TERM} = local $SIG{INT} = sub { exit 130 };
 
 print '1..', CASES + 1, "\n";
 print @cases == CASES ? '' : 'not ', "ok 1 - the suite has @{[ CASES ]} cases\n";
-my ($number, $failed) = (1, @cases != CASES);
+my ($number, $started, $failed) = (1, 0, @cases != CASES);
 while (@cases || %running) {
 	while (@cases && keys %running < AT_ONCE) {
 		my $case = shift @cases;
-		$case->{number} = ++$number;
+		$case->{number} = ++$started;
 		open my $file, '+>', undef or die "temporary file: $!\n";
 		$running{start($case, $file)} = [ $case, $file ];
 	}
@@ -203,7 +203,8 @@ while (@cases || %running) {
 	my $text = do { local $/; <$file> // '' };
 	my $wrong = judge($case, $status, $text);
 	$failed++ if $wrong ne '';
-	print $wrong eq '' ? '' : 'not ', "ok $case->{number} - $case->{name}\n";
+	$number++;
+	print $wrong eq '' ? '' : 'not ', "ok $number - $case->{name}\n";
 	print "# $wrong\n", $text =~ s/^/# /gmr if $wrong ne '';
 }
 exit($failed != 0);
