@@ -396,7 +396,7 @@ say_not_aligned(struct asking *k, const struct opinion *o)
 	else
 		str_catf(&s, "SPF passes for %.253s%s", k->spf, r->strict_spf ? " (aspf=s)" : "");
 	if (k->n_dkim == 0)
-		str_cat(&s, ", no DKIM signature");
+		str_cat(&s, ", no DKIM signature of it");
 	for (i = 0; i < k->n_dkim && i < 4; i++)
 		str_catf(&s, "%s%.100s%s", i == 0 ? ", signed by " : " ", k->dkim[i],
 		    r->strict_dkim ? " (adkim=s)" : "");
@@ -442,14 +442,16 @@ say_record(struct asking *k, const struct opinion *o, const struct found *above)
 		to->why = arena_printf(k->arena, "no DMARC record at _dmarc.%.253s%s%.253s", k->from,
 		    strcmp(to->org, k->from) == 0 ? "" : " or _dmarc.",
 		    strcmp(to->org, k->from) == 0 ? "" : to->org);
-		set_mend(k, NULL, arena_printf(k->arena, "v=DMARC1; p=none; rua=mailto:postmaster@%s",
-		    to->org));
+		if (suffix_org(k->m->suffixes, k->from) != NULL)
+			set_mend(k, NULL, arena_printf(k->arena,
+			    "v=DMARC1; p=none; rua=mailto:postmaster@%s", to->org));
 		return;
 	}
 	to->domain = arena_printf(k->arena, "_dmarc.%s", f->domain);
 	to->record = escaped(k->arena, f->data, f->size);
 	if (f->how == LOOKUP_MANY)
-		to->why = arena_printf(k->arena, "several DMARC records at %.260s: none counts", to->domain);
+		to->why = arena_printf(k->arena, "several DMARC records at %.260s: none counts until one is left",
+		    to->domain);
 	else if (!f->record.valid)
 		to->why = arena_printf(k->arena, "the DMARC record at %.260s does not count: %s", to->domain,
 		    f->record.why);

@@ -33,7 +33,6 @@ const char *dmarc_org_domain(struct dmarc *m, const char *domain, struct arena *
 bool dmarc_aligned(struct dmarc *m, const char *from, const char *authenticated, bool strict,
     struct arena *a);
 
-enum dmarc_dkim { DMARC_DKIM_UNKNOWN, DMARC_DKIM_EXPECTED, DMARC_DKIM_CERTAIN };
 struct dmarc_question {
 	const char *from;		/* domain of From */
 	const char *spf_domain;		/* for which SPF passes at the recipient; NULL when it does not */

@@ -261,6 +261,9 @@ take_record(struct draft *d, const char *text, size_t n)
 		    memchr(":=", word[strlen(word) - 1], 2) != NULL && !is_right(word)) {
 			at = next;
 			word = (char *)(uintptr_t)arena_printf(d->a, "%s%s", word, strsep(&at, " "));
+			d->changed = true;
+			note(d, arena_printf(d->a, "No blank may stand within \"%s\".",
+			    spf_shown(d->a, word, strlen(word))));
 		}
 		take_word(d, word, &ended);
 	}
@@ -268,7 +271,19 @@ take_record(struct draft *d, const char *text, size_t n)
 
 /* ---- writing one ---- */
 
-/* The record with these terms added, before what always matches or at the front. */
+static bool
+has_word(const char *const *list, size_t n, const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (strcasecmp(list[i], word) == 0)
+			return true;
+	return false;
+}
+
+/* The record with these terms added, before what always matches or at the front; those that it has are
+ * moved. */
 static const char *
 compose(const struct draft *d, const char *const *add, size_t n_add, bool front)
 {
@@ -288,7 +303,8 @@ compose(const struct draft *d, const char *const *add, size_t n_add, bool front)
 	for (i = 0; front && i < n_add; i++)
 		str_catf(&s, " %s", add[i]);
 	for (i = 0; i < d->n; i++)
-		str_catf(&s, " %s", d->word[i]);
+		if (!has_word(add, n_add, d->word[i]))
+			str_catf(&s, " %s", d->word[i]);
 	for (i = 0; !front && i < n_add; i++)
 		str_catf(&s, " %s", add[i]);
 	if (d->all != NULL)
@@ -375,24 +391,13 @@ include_works(struct draft *d, const char *include)
 	return false;
 }
 
-static bool
-has_word(const struct draft *d, const char *word)
-{
-	size_t i;
-
-	for (i = 0; i < d->n; i++)
-		if (strcasecmp(d->word[i], word) == 0)
-			return true;
-	return false;
-}
-
 /* The most ordinary candidate with which every address passes; else the first one, unproven. */
 static const char *
 choose(struct draft *d, const char *const *failing, size_t n_failing, struct spf_repair *to)
 {
 	const char *include = d->include == NULL || *d->include == '\0' ? NULL :
 	    arena_printf(d->a, "include:%s", d->include);
-	const bool usable = include != NULL && include_works(d, include) && !has_word(d, include);
+	const bool usable = include != NULL && include_works(d, include);
 	const char *first = NULL, *record, *why = "", **left = arena_alloc(d->a, d->n_egress * sizeof(*left));
 	unsigned i;
 
@@ -497,7 +502,7 @@ load(struct draft *d, struct dns_records *r)
 		if (spf_record_begins(text, r->at[i].size)) {
 			take_record(d, text, r->at[i].size);
 			n++;
-		} else if (strncasecmp(text, "v=spf", 5) == 0) {
+		} else if (strncasecmp(text + strspn(text, " \t\"'"), "v=spf", 5) == 0) {
 			note(d, arena_printf(d->a, "This is not read as an SPF record: \"%s\".",
 			    spf_shown(d->a, text, r->at[i].size < 80 ? r->at[i].size : 80)));
 		}

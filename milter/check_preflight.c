@@ -130,7 +130,7 @@ exempt(struct message *m, struct err *e)
 	const struct facts *f = &m->facts;
 	bool sender = f->sender_ok && !f->return_path.null;
 	size_t i;
-	int r;
+	int r = 0;
 
 	if (m->services->exempt == NULL)
 		return 0;
@@ -138,11 +138,11 @@ exempt(struct message *m, struct err *e)
 	    (r = exempt_key(m, sender ? f->return_path.text : NULL, e)) != 0 ||
 	    (r = exempt_key(m, sender ? f->return_path.domain : NULL, e)) != 0)
 		return r;
-	for (i = 0; i < f->n_from && i < PREFLIGHT_FROM_MAX; i++)
-		if ((r = exempt_key(m, f->from[i].text, e)) != 0 ||
-		    (r = exempt_key(m, f->from[i].domain, e)) != 0)
-			return r;
-	return 0;
+	/* One of several From mailboxes does not cover the others. */
+	for (i = 0; i < f->n_from && (i == 0 || r == 1); i++)
+		if ((r = exempt_key(m, f->from[i].text, e)) == 0)
+			r = exempt_key(m, f->from[i].domain, e);
+	return r;
 }
 
 /* ---- findings ---------------------------------------------------------------------------- */
@@ -164,7 +164,8 @@ find(struct judging *j, const char *code, enum conf_action action, const char *s
 	check_find(j->m, &check_preflight, &f);
 }
 
-/* "192.0.2.7, 2001:db8::7" of the addresses with that result; with terms, "ip4:192.0.2.7 ip6:2001:db8::7" */
+/* "192.0.2.7, 2001:db8::7" of the addresses with that result; with terms, "ip4:192.0.2.7 ip6:2001:db8::7", or
+ * the include that stands for all of ours. */
 static const char *
 addresses(const struct judging *j, enum spf_result result, bool terms)
 {
@@ -173,6 +174,8 @@ addresses(const struct judging *j, enum spf_result result, bool terms)
 	char space[220], text[NET_TEXT];
 	struct str s = STR_IN(space);
 
+	if (terms && *j->c->preflight.include != '\0')
+		return arena_printf(j->m->facts.arena, "include:%s", j->c->preflight.include);
 	space[0] = '\0';
 	for (i = 0; i < n; i++) {
 		if (j->answer.spf[i].result != result)
@@ -230,7 +233,7 @@ static const struct spf_row {
 	    "the SPF record of %.253s does not name our servers; add %.200s to it", true,
 	    ACTION(spf_neutral) },
 	{ SPF_IS_NONE, "preflight.spf-none", "7.23",
-	    "%.253s has no SPF record; publish \"v=spf1 %.200s -all\"", false, ACTION(spf_none) },
+	    "%.253s has no SPF record; publish \"v=spf1 %.200s ~all\"", false, ACTION(spf_none) },
 };
 
 static enum conf_action

@@ -474,6 +474,19 @@ check_config(struct arena *a, const struct asked *q, const struct command *c)
 
 /* ---- preflight ------------------------------------------------------------------------------------ */
 
+/* A default file that is not there is no mistake; one that cannot be used is worth a word. */
+static void
+tell_unread(struct arena *a, const struct problems *kept)
+{
+	const json_t *first = json_array_get(kept->list, 0);
+
+	if (first == NULL || (access(GATEPOST_CONF, F_OK) != 0 && errno == ENOENT))
+		return;
+	complain(a, arena_printf(a, "%s: %.300s", json_string_value(json_object_get(first, "where")),
+	    json_string_value(json_object_get(first, "problem"))));
+	complain(a, "going on without this configuration, by the command line alone");
+}
+
 static int
 preflight(struct arena *a, const struct asked *q, const struct command *c)
 {
@@ -491,6 +504,8 @@ preflight(struct arena *a, const struct asked *q, const struct command *c)
 		complain(a, "the configuration cannot be read");
 		code = EXIT_USAGE;
 	} else {
+		if (conf == NULL)
+			tell_unread(a, &kept);
 		p.conf = conf;
 		p.what = q->all ? NULL : q->words[0];
 		code = ctl_preflight(a, &p);
@@ -671,8 +686,10 @@ add_text(json_t *list, const char *text)
 static bool
 take_ip(struct asked *q, const char *value)
 {
-	if (q->n_ips == sizeof(q->ips) / sizeof(q->ips[0]))
+	if (q->n_ips == sizeof(q->ips) / sizeof(q->ips[0])) {
+		fputs("gatepostctl: at most 32 --ip\n", stderr);
 		return false;
+	}
 	q->ips[q->n_ips++] = value;
 	return true;
 }

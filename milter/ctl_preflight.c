@@ -317,13 +317,12 @@ mend_spf(struct work *w)
 	const char *domain = mail_domain(w->a, w->answer.spf_domain);
 	struct spf_repair r;
 
-	if (domain == NULL || w->answer.of[SPF_IS_PASS] == w->answer.n_spf ||
-	    w->answer.of[SPF_IS_TEMPERROR] > 0)
+	if (domain == NULL || w->answer.of[SPF_IS_TEMPERROR] > 0)
 		return;
 	spf_suggest(w->resolver->spf, domain, w->helo, w->egress, w->n_egress, w->conf.preflight.include,
 	    clock_deadline(PATIENCE_MS), w->a, &r);
 	if (r.record != NULL || *r.why != '\0')
-		add_mend(w, domain, r.record, r.zone, r.proven ? r.why :
+		add_mend(w, domain, r.record, r.zone, r.proven || r.record == NULL ? r.why :
 		    arena_printf(w->a, "%s%sNot proven: with it some of the addresses still do not pass.",
 		    r.why,
 		    *r.why == '\0' ? "" : " "));
@@ -341,7 +340,8 @@ mend_from(struct work *w, const struct preflight_from *from)
 	for (i = 0; i < from->n_signers; i++)
 		if (from->keys[i].name != NULL && from->keys[i].key != DKIM_KEY_THERE &&
 		    from->keys[i].key != DKIM_KEY_UNSURE && from->key != DKIM_KEY_THERE)
-			add_mend(w, from->keys[i].name, "v=DKIM1; k=rsa; p=PUBLIC-KEY", NULL,
+			add_mend(w, from->keys[i].name, "v=DKIM1; k=rsa; p=PUBLIC-KEY",
+			    "\"v=DKIM1; k=rsa; p=PUBLIC-KEY\"",
 			    arena_printf(w->a,
 			    "The key record is %s; PUBLIC-KEY is what the signer's key file "
 			    "%s.txt holds.", dkim_key_text(from->keys[i].key), from->signers[i].selector));
@@ -373,8 +373,7 @@ answer_json(struct work *w)
 	return j;
 }
 
-/* ---- for people
- * ------------------------------------------------------------------------------------------ */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static const char *
 get(const json_t *j, const char *name)
@@ -401,7 +400,9 @@ print_spf(struct work *w, const json_t *j)
 	}
 	ctl_grid_print(&g);
 	if (spf != NULL)
-		printf("record: %s\n", *get(spf, "record") == '\0' ? "none" : get(spf, "record"));
+		printf("record: %s\n", *get(spf, "record") != '\0' ? get(spf, "record") :
+		    strcmp(get(spf, "result"), "none") == 0 ? "none" :
+		    strcmp(get(spf, "result"), "temperror") == 0 ? "not known" : "none that counts");
 }
 
 static void
@@ -431,7 +432,7 @@ print_dmarc(const json_t *j)
 	bool by_dkim = json_is_true(json_object_get(j, "by_dkim"));
 
 	printf("\nDMARC of %s: %s", get(j, "domain"), result);
-	if (*get(j, "name") != '\0')
+	if (*get(j, "name") != '\0' && strcmp(published, "no record") != 0)
 		printf(", policy %s%s%s (%s)", published, strcmp(policy, published) == 0 ? "" :
 		    ", treated as ", strcmp(policy, published) == 0 ? "" : policy, get(j, "name"));
 	printf("%s\n", by_spf && by_dkim ? ", aligned by SPF and DKIM" : by_spf ? ", aligned by SPF alone" :
@@ -440,7 +441,8 @@ print_dmarc(const json_t *j)
 		printf("%s\n", get(j, "why"));
 	if (json_is_true(json_object_get(j, "methods_differ")))
 		puts("Receivers by RFC 7489 and by RFC 9989 come to different answers; this is the worse.");
-	printf("record: %s\n", *get(j, "record") == '\0' ? "none" : get(j, "record"));
+	printf("record: %s\n", *get(j, "record") != '\0' ? get(j, "record") :
+	    strcmp(result, "temperror") == 0 ? "not known" : "none");
 }
 
 static void
@@ -493,13 +495,14 @@ ask(struct work *w)
 
 	err_clear(&e);
 	w->preflight = preflight_open(&w->services, &as, 0, &e);
-	if (w->preflight == NULL || preflight_ask(w->preflight, &q, w->a, &w->answer, &e) < 0)
+	if (w->preflight == NULL || preflight_ask(w->preflight, &q, w->a, &w->answer, &e) < 0) {
 		complain_err(w, &e);
+		w->unsure = true;
+	}
 	return w->preflight == NULL ? CTL_PREFLIGHT_USAGE : tell(w, answer_json(w));
 }
 
-/* ---- all domains
- * ------------------------------------------------------------------------------------------- */
+/* ---- all domains ------------------------------------------------------------------------------- */
 
 static const char *
 day(struct arena *a, uint64_t ms)
@@ -547,13 +550,13 @@ grid_domain(struct work *w, struct ctl_grid *g, const struct drift_domain *d)
 
 /* The daemon keeps the memory; where it does not walk, whoever asks here does. */
 static void
-keep_memory(struct work *w, struct drift_memory *m)
+keep_memory(struct work *w, struct drift_memory *m, bool whole)
 {
 	struct err e;
 
 	err_clear(&e);
 	if (w->conf.preflight.drift.interval == 0 &&
-	    drift_memory_save(m, w->conf.preflight.drift.file, true, &e) < 0)
+	    drift_memory_save(m, w->conf.preflight.drift.file, whole, &e) < 0)
 		complain_err(w, &e);
 }
 
@@ -607,13 +610,35 @@ say_instead(struct work *w)
 	w->conf.preflight.helo = w->helo;
 }
 
+/* Looks at all; returns how many, fewer when the DNS is away. */
+static size_t
+look_at_all(struct work *w, struct drift_memory *memory, struct drift_domain *list, size_t n)
+{
+	size_t unsure = 0, i;
+
+	for (i = 0; i < n && unsure < DRIFT_UNSURE_MOST; i++) {
+		struct arena *a = arena_new(ARENA_DEFAULT_CAP);
+
+		drift_look(&w->services, &list[i], clock_deadline(PATIENCE_MS), a);
+		drift_compare(memory, &list[i], clock_now());
+		unsure = list[i].unsure ? unsure + 1 : 0;
+		if (unsure == DRIFT_UNSURE_MOST && !drift_dns_is_away(&w->services, list, n, i, a))
+			unsure = 0;
+		list[i].mx = arena_strdup(w->a, list[i].mx);
+		list[i].problem = arena_strdup(w->a, list[i].problem);
+		arena_free(&a);
+	}
+	return i;
+}
+
 static int
 walk(struct work *w)
 {
 	struct drift_memory *memory;
 	struct drift_domain *list;
 	struct err e;
-	long n, i;
+	long n;
+	size_t looked;
 
 	err_clear(&e);
 	n = drift_domains(&w->services, w->a, &list, &e);
@@ -623,18 +648,13 @@ walk(struct work *w)
 	}
 	say_instead(w);
 	memory = drift_memory_load(w->conf.preflight.drift.file);
-	for (i = 0; i < n; i++) {
-		struct arena *a = arena_new(ARENA_DEFAULT_CAP);
-
-		drift_look(&w->services, &list[i], clock_deadline(PATIENCE_MS), a);
-		drift_compare(memory, &list[i], clock_now());
-		list[i].mx = arena_strdup(w->a, list[i].mx);
-		list[i].problem = arena_strdup(w->a, list[i].problem);
-		arena_free(&a);
-	}
-	keep_memory(w, memory);
+	looked = look_at_all(w, memory, list, (size_t)n);
+	keep_memory(w, memory, looked == (size_t)n);
 	drift_memory_free(&memory);
-	tell_all(w, list, (size_t)n);
+	tell_all(w, list, looked);
+	if (looked < (size_t)n)
+		complain(w, arena_printf(w->a, "the DNS does not answer: given up, %zu domains are not looked at",
+		    (size_t)n - looked));
 	return w->bad ? CTL_PREFLIGHT_BAD : w->unsure ? CTL_PREFLIGHT_UNSURE : CTL_PREFLIGHT_GOOD;
 }
 

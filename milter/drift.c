@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/str.h"
 #include "milter/check.h"
 #include "milter/preflight.h"
@@ -25,6 +26,8 @@
 
 #define LINES_MAX 4000000u
 #define LINE_MAX_BYTES 400
+#define PROBES 3u
+#define PROBE_MS 1000u
 
 /* ---- which domains ------------------------------------------------------------------------ */
 
@@ -184,6 +187,22 @@ drift_look(const struct services *s, struct drift_domain *d, uint64_t deadline, 
 	preflight_close(&p);
 	if (s->conf->preflight.drift.mx.n > 0 && !d->unsure)
 		look_mx(s, d, deadline, a);
+}
+
+bool
+drift_dns_is_away(const struct services *s, const struct drift_domain *list, size_t n, size_t at,
+    struct arena *a)
+{
+	struct drift_domain d;
+	size_t i;
+
+	for (i = 1; i <= PROBES; i++) {
+		d = list[(at + i * n / (PROBES + 1)) % n];
+		drift_look(s, &d, clock_deadline(PROBE_MS), a);
+		if (!d.unsure)
+			return false;
+	}
+	return true;
 }
 
 /* ---- memory ----------------------------------------------------------------------------------- */

@@ -43,6 +43,11 @@ struct drift_domain {
 long drift_domains(const struct services *s, struct arena *a, struct drift_domain **to, struct err *e);
 /* Asks the DNS. Texts go to the arena. */
 void drift_look(const struct services *s, struct drift_domain *d, uint64_t deadline, struct arena *a);
+/* So many in a row without an answer ask for this: have domains from elsewhere in the list none either? The
+ * first may all be one customer's, whose name servers are gone. Waits three seconds at most. */
+#define DRIFT_UNSURE_MOST 20u
+bool drift_dns_is_away(const struct services *s, const struct drift_domain *list, size_t n, size_t at,
+    struct arena *a);
 
 struct drift_memory;
 /* Never NULL: a file that is not there, or cannot be read, is an empty memory. */

@@ -7,8 +7,9 @@
  * The file of the last walk says by its age when the next is due, also across restarts. Each domain is
  * looked at under the configuration then in force, so that a reload is not held up. When one mistake of
  * ours makes all domains drift at once, the desk gets the first twenty alerts and one that counts the rest.
- * When the DNS does not answer for many domains in a row the walk is given up, and what it has not met
- * stays as it was. Once an hour our own EHLO name is looked at too, for bounces.
+ * When the DNS does not answer for many domains in a row, nor for some elsewhere in the list, the walk is
+ * given up, and what it has not met stays as it was. Once an hour our own EHLO name is looked at too, for
+ * bounces.
  */
 #include "milter/drift_watch.h"
 
@@ -29,7 +30,6 @@
 
 #define PATIENCE_MS 3000u	/* for one domain */
 #define ALERTS_MOST 20u		/* in one walk */
-#define UNSURE_MOST 20u		/* domains in a row that the DNS says nothing about */
 #define HELO_MS (60 * 60 * UINT64_C(1000))	/* how often our own name is looked at */
 #define AGAIN_MS (10 * 60 * UINT64_C(1000))	/* after a walk that was given up */
 
@@ -70,6 +70,8 @@ pause_for(struct drift_watch *w, uint64_t ms)
 struct walk {
 	struct drift_watch *w;
 	struct drift_memory *memory;
+	struct drift_domain *list;
+	size_t n;
 	size_t looked, broken, drifted, alerts, unsure;	/* unsure: in a row */
 };
 
@@ -117,11 +119,13 @@ look(struct walk *k, struct drift_domain *d)
 	if (s != NULL && s->dns != NULL) {
 		drift_look(s, d, clock_deadline(PATIENCE_MS), a);
 		judge(k, d, a);
+		if (k->unsure >= DRIFT_UNSURE_MOST && !drift_dns_is_away(s, k->list, k->n, k->looked, a))
+			k->unsure = 0;
 		pause = 1000 / s->conf->preflight.drift.rate;
 	}
 	arena_free(&a);
 	chain_unref(&ch);
-	return pause > 0 && k->unsure < UNSURE_MOST && pause_for(k->w, pause);
+	return pause > 0 && k->unsure < DRIFT_UNSURE_MOST && pause_for(k->w, pause);
 }
 
 /* Milliseconds since 1970 of the last whole walk; 0 = never. */
@@ -175,20 +179,20 @@ walk(struct drift_watch *w, struct chain *take_ch)
 	struct walk k = { .w = w, .memory = drift_memory_load(file) };
 	const uint64_t last = last_walk(file);
 	uint64_t pause = interval;
-	struct drift_domain *list;
 	struct err e;
 	bool whole;
 	long n, i;
 
 	err_clear(&e);
-	n = drift_domains(s, a, &list, &e);
+	n = drift_domains(s, a, &k.list, &e);
 	if (n < 0)
 		log_printf(LOG_LEVEL_WARNING, "drift: %s", e.text);
+	k.n = n < 0 ? 0 : (size_t)n;
 	chain_unref(&take_ch);
-	for (i = 0; i < n && look(&k, &list[i]); i++)
+	for (i = 0; i < n && look(&k, &k.list[i]); i++)
 		;
 	/* The pause behind the last one may be what ended it. */
-	whole = n >= 0 && k.looked == (size_t)n && k.unsure < UNSURE_MOST;
+	whole = n >= 0 && k.looked == (size_t)n && k.unsure < DRIFT_UNSURE_MOST;
 	if (n >= 0 && end_walk(&k, file, whole, a))
 		pause = whole ? 0 : AGAIN_MS;
 	if (pause == AGAIN_MS)

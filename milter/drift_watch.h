@@ -16,7 +16,7 @@ struct drift_watch;
 struct drift_watch *drift_watch_open(struct chain *(*chain)(void *cookie), void *cookie,
     struct alerts *alerts,
     struct err *e);
-/* Ends it, within a second or the time of one question; *w may be NULL. */
+/* Ends it, within a second or the time of a few questions; *w may be NULL. */
 void drift_watch_close(struct drift_watch **w);
 
 #endif

@@ -232,7 +232,6 @@ ask_keys(struct preflight *p, const struct preflight_question *q, struct arena *
 	}
 	if (g->known_there)
 		to->key = DKIM_KEY_THERE;
-	to->is_signed = g->n_domains > 0;
 }
 
 /* ---- DMARC --------------------------------------------------------------------------------- */
@@ -293,8 +292,8 @@ from_key(const struct preflight *p, const struct preflight_question *q, const st
 
 	for (i = 0; i < SERVICES_SIGNING_MAX; i++)
 		by_address |= p->services->opendkim[i] != NULL;
-	str_catf(key, "f%s\n%c%s\n", from->domain, unsure ? '?' : ' ', spf == NULL && !unsure ? "" :
-	    answer->spf_domain);
+	str_catf(key, "f%s\n%c%s\n", from->domain, unsure ? '?' : answer->of[SPF_IS_PASS] > 0 ? '+' : '-',
+	    spf == NULL && !unsure ? "" : answer->spf_domain);
 	if (by_address)
 		str_catf(key, "%s\n", from->local == NULL ? "" : from->local);
 	for (i = 0; i < q->n_signatures; i++)

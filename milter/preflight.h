@@ -71,7 +71,6 @@ struct preflight_from {
 	char domain[256];
 	enum preflight_signing signing;
 	bool ours;			/* a customer's, or there is no table that says whose */
-	bool is_signed;			/* a signature will be there, aligned or not */
 	enum dkim_key key;		/* THERE when one of our keys is published, or none is known */
 	char key_name[256];		/* else: whose record that is */
 	enum dmarc_policy policy, published;	/* as in struct dmarc_verdict */

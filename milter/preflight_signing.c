@@ -17,6 +17,7 @@
 #include "lib/banned.h"
 
 #define SIGNERS_MAX 16u
+#define FIELDS_MOST 4u		/* signatures on the message that are asked for: each is a question to the DNS */
 
 bool
 preflight_signing_open(struct services *s, const struct conf *c, const struct table_report *report)
@@ -169,6 +170,7 @@ ask_sources(struct asking *q, const char *entry)
 	return 0;
 }
 
+/* Only what could align: the sender writes these fields, and should not choose whom we ask. */
 static void
 add_fields(struct asking *q, const char *const *signatures, size_t n)
 {
@@ -179,12 +181,13 @@ add_fields(struct asking *q, const char *const *signatures, size_t n)
 		q->to->signing = PREFLIGHT_CERTAIN;
 	if (q->s->conf->preflight.is_signed == CONF_SIGNED_IGNORE)
 		return;
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && q->to->n < q->to->n_known + FIELDS_MOST; i++) {
 		if (!dkim_field_parse(q->arena, signatures[i], &signer))
 			continue;
-		add(q, signer.domain, signer.selector);
 		if (q->to->signing == PREFLIGHT_UNKNOWN)
 			q->to->signing = PREFLIGHT_EXPECTED;
+		if (dmarc_aligned(q->s->dmarc, q->from->domain, signer.domain, false, q->arena))
+			add(q, signer.domain, signer.selector);
 	}
 }
 

@@ -11,13 +11,27 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/str.h"
 
 #include "lib/banned.h"
 
+#define RESOLV_CONF "/etc/resolv.conf"
+
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;	/* guards list, refs and next */
 static struct resolver *list;
+
+/* What was read from a file is another when the file is. */
+static void
+add_file(struct str *s, const char *path)
+{
+	struct stat st;
+
+	if (*path != '\0' && stat(path, &st) == 0)
+		str_catf(s, " %llu %lld %lld.%09ld", (unsigned long long)st.st_ino, (long long)st.st_size,
+		    (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+}
 
 static char *
 settings_of(const struct conf *c)
@@ -32,6 +46,9 @@ settings_of(const struct conf *c)
 		str_catf(&s, "%s ", c->preflight.dns.servers.at[i]);
 	str_catf(&s, "| %s | %llu", c->preflight.dns.trust_anchor,
 	    (unsigned long long)c->preflight.dns.cache);
+	add_file(&s, c->preflight.dns.trust_anchor);
+	if (c->preflight.dns.servers.n == 0)
+		add_file(&s, RESOLV_CONF);
 	return s.data;
 }
 
@@ -49,7 +66,8 @@ static struct resolver *
 resolver_new(const struct conf *c, char *take_settings, struct err *e)
 {
 	const struct dns_options o = { .forwarders = c->preflight.dns.servers.at,
-		.n_forwarders = c->preflight.dns.servers.n, .trust_anchor = c->preflight.dns.trust_anchor,
+		.n_forwarders = c->preflight.dns.servers.n, .resolv_conf = RESOLV_CONF,
+		.trust_anchor = c->preflight.dns.trust_anchor,
 		.cache_bytes = (size_t)c->preflight.dns.cache };
 	struct resolver *r = calloc(1, sizeof(*r));
 

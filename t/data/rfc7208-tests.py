@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the Gatepost authors
 #
-# Turns the public RFC 7208 test suite (YAML) into the table that t/unit/test_spf_suite.c reads. The table is in the
-# tree; this is for a newer suite only and needs python3-yaml.
+# Turns the public RFC 7208 test suite (YAML) into the table that t/unit/test_spf_suite.c and
+# t/e2e/spf-suite.t read. The table is in the tree; this is for a newer suite only and needs python3-yaml.
 #
 #     rfc7208-tests.py rfc7208-tests.yml rfc7208-tests.LICENSE > rfc7208-tests.txt
 #

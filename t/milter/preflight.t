@@ -98,6 +98,18 @@ five frozen >"$T/script"
 play <"$T/script"
 check 'frozen: nobody waits longer than the budget' within_budget "$from"
 check 'frozen: they are tagged as unsure' [ "$(sed "1,${from}d" "$daemon_log" | grep -c 'verdict=tag code=preflight.unsure')" -eq 5 ]
+play <<'END'
+test frozen: a message in the name of eight domains passes
+login bob@acme.example
+mail <bob@many.wild.example>
+rcpt <x@dest.example>
+header From: b@1.wild.example, b@2.wild.example, b@3.wild.example, b@4.wild.example, b@5.wild.example, b@6.wild.example, b@7.wild.example, b@8.wild.example
+header Sender: bob@acme.example
+header Message-ID: <many@client.example>
+eom
+expect pass
+END
+check 'frozen: and waits no longer than others' within_budget "$from"
 many() {
 	"$TOOLS/hammer" -n 32 -m 2 -c 64 -l bob@acme.example "$SOCKET"
 }

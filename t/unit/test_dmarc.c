@@ -355,6 +355,9 @@ mends(void **state)
 		{ "two.example", "_dmarc.two.example", "v=DMARC1; p=none" },
 		{ "loose.example", "_dmarc.loose.example", "v=DMARC1; p=none; rua=mailto:a@loose.example" },
 		{ "acme.example", NULL, NULL },
+		/* nobody's to publish */
+		{ "co.uk", NULL, NULL },
+		{ "localhost", NULL, NULL },
 	};
 	struct dmarc_verdict v;
 	size_t i;

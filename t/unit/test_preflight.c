@@ -19,6 +19,7 @@
 #include "lib/clock.h"
 #include "milter/check.h"
 #include "milter/drift.h"
+#include "milter/resolver.h"
 #include "t/unit/clock_fake.h"
 #include "t/unit/dns_zone.h"
 
@@ -239,6 +240,32 @@ signing(void **state)
 	}
 }
 
+/* The sender writes these fields: they must not make us ask many questions, nor whom he likes. */
+static void
+signing_by_many_fields(void **state)
+{
+	static const char *fields[16];
+	char text[16][64];
+	struct mail_address f;
+	struct preflight_question q = { .sender = "bob@acme.example", .domain = "acme.example", .n_from = 1, .from = &f,
+		.signatures = fields, .n_signatures = COUNT(fields) };
+	struct preflight_answer a;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(mail_address_parse(arena, "bob@foreign.example", &f), 1);
+	for (i = 0; i < COUNT(fields); i++) {
+		snprintf(text[i], sizeof(text[i]), "d=%sforeign.example; s=x%zu", i % 2 == 0 ? "not" : "", i);
+		fields[i] = text[i];
+	}
+	q.deadline = clock_deadline(200);
+	assert_int_equal(preflight_ask(preflight, &q, arena, &a, &e), 0);
+	assert_int_equal(a.from[0].n_signers, 4);
+	for (i = 0; i < 4; i++)
+		assert_string_equal(a.from[0].signers[i].domain, "foreign.example");
+	assert_int_equal(dns_zone_asked("x0._domainkey.notforeign.example", DNS_TXT), 0);
+}
+
 static void
 signing_unknown(void **state)
 {
@@ -293,6 +320,32 @@ signing_by_table(void **state)
 	assert_int_equal(a.from[0].n_signers, 0);
 	assert_int_equal(a.from[0].signing, PREFLIGHT_CERTAIN);
 	preflight_signing_close(&services);
+}
+
+/* A reload keeps what is known of the DNS, unless it has another resolver or trust anchor. */
+static void
+resolvers(void **state)
+{
+	struct resolver *one, *two, *three;
+	char path[100];
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/drift", dir);	/* end() takes it away */
+	conf.preflight.dns.trust_anchor = path;
+	one = resolver_get(&conf, &e);
+	two = resolver_get(&conf, &e);
+	assert_ptr_equal(one, two);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("another key\n", f);
+	fclose(f);
+	three = resolver_get(&conf, &e);
+	assert_non_null(three);
+	assert_ptr_not_equal(one, three);
+	resolver_unref(&one);
+	resolver_unref(&two);
+	resolver_unref(&three);
 }
 
 /* ---- drift -------------------------------------------------------------------------------- */
@@ -362,6 +415,24 @@ drift_remembers(void **state)
 }
 
 static void
+drift_tells_an_outage(void **state)
+{
+	static const struct drift_domain dead = { .domain = "dead.example", .mx = "", .problem = "" };
+	static const struct drift_domain fine = { .domain = "acme.example", .mx = "", .problem = "" };
+	struct drift_domain list[8];
+	size_t i;
+
+	(void)state;
+	dns_zone_add("dead.example SERVFAIL\n_dmarc.dead.example SERVFAIL\n");
+	for (i = 0; i < COUNT(list); i++)
+		list[i] = dead;
+	assert_true(drift_dns_is_away(&services, list, COUNT(list), 7, arena));
+	assert_true(drift_dns_is_away(&services, list, 1, 0, arena));
+	list[(7 + 6) % 8] = fine;	/* the last that is tried */
+	assert_false(drift_dns_is_away(&services, list, COUNT(list), 7, arena));
+}
+
+static void
 drift_reads_anything(void **state)
 {
 	static const char text[] = "acme.example\t1\t1\t0\t0\nno tabs\n\t1\t1\t0\t0\nx.example\t1\n"
@@ -396,10 +467,13 @@ main(void)
 		cmocka_unit_test_setup_teardown(personal_records_are_not_kept, begin, end),
 		cmocka_unit_test_setup_teardown(one_deadline, begin, end),
 		cmocka_unit_test_setup_teardown(signing, begin, end),
+		cmocka_unit_test_setup_teardown(signing_by_many_fields, begin, end),
 		cmocka_unit_test_setup_teardown(signing_unknown, begin, end),
 		cmocka_unit_test_setup_teardown(signing_by_table, begin, end),
+		cmocka_unit_test_setup_teardown(resolvers, begin, end),
 		cmocka_unit_test_setup_teardown(drift_lists_domains, begin, end),
 		cmocka_unit_test_setup_teardown(drift_remembers, begin, end),
+		cmocka_unit_test_setup_teardown(drift_tells_an_outage, begin, end),
 		cmocka_unit_test_setup_teardown(drift_reads_anything, begin, end),
 	};
 
