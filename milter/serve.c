@@ -4,8 +4,8 @@
  * serve - signals, and how libmilter is started, drained and stopped.
  *
  * The main thread keeps the signals: libmilter's own signal thread would end the daemon on SIGHUP, and could
- * not drain. smfi_main runs in a thread of its own with HUP, TERM and INT blocked; Linux hands a signal of
- * the process to the main thread first as long as that does not block it.
+ * not drain. smfi_main runs in a thread of its own with HUP, TERM and INT blocked, and what its signal thread
+ * waits in is our sigwait below.
  */
 #include "milter/serve.h"
 
@@ -72,6 +72,17 @@ serve_catch_signals(struct err *e)
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
 	return 0;
+}
+
+/* libmilter's signal thread calls this one, and so gets no signal. By the C library's it would take one that comes
+ * while it begins to wait, before the main thread is there: the daemon would end at once, even for SIGHUP. */
+int
+sigwait(const sigset_t *set, int *sig)
+{
+	(void)set;
+	(void)sig;
+	for (;;)
+		(void)pause();
 }
 
 /* Starts a thread with every signal blocked: only the main thread takes them. */
