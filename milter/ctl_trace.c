@@ -491,7 +491,8 @@ print_answer(struct arena *a, const json_t *j)
 	print_report(a, json_object_get(j, "report"));
 	if (*text_of(a, j, "incident") != '\0')
 		printf("%-12s%s of %s%s\n", "incident", text_of(a, j, "incident"), text_of(a, j, "subject"),
-		    json_is_true(json_object_get(j, "repeated")) ? " (this complaint is there already)" : "");
+		    json_is_true(json_object_get(j, "repeated")) ? " (counted already: this complaint, "
+		    "or as many as the message had recipients)" : "");
 }
 
 /* ---- all together --------------------------------------------------------------------------------- */

@@ -131,7 +131,9 @@ check 'a complaint is recorded' eval 'ctl complaint "$T/report" >"$T/told"'
 check 'its incident is named' grep -q -E '^incident +[0-9A-Z]{5} of bob@acme\.example$' "$T/told"
 check 'and the desk is told, with what the stamp knew' log_has "alert kind=complaint\.received incident=$(sed -n 's/^incident *\([^ ]*\).*/\1/p' "$T/told") severity=warning customer=acme account=bob@acme\.example client=127\.0\.0\.1 .*qid=$queue_id .*reason=\"complaint \(abuse\) by .* on out1\""
 check 'who filed it is logged' log_has 'api did=complaint by="uid '
-check 'the same again counts once' eval 'ctl complaint "$T/report" | grep -q "incident .*(this complaint is there already)"'
+check 'the same again counts once' eval 'ctl complaint "$T/report" | grep -q "incident .*(counted already: "'
+sed 's/^From: Feedback .*/From: <other@example.net>/' "$T/report" >"$T/renamed"
+check 'and under another name, when the message had one recipient' eval 'ctl complaint "$T/renamed" | grep -q "incident .*(counted already: "'
 box forging
 "$wrap" arf <"$file" >"$T/report"
 check 'one about another message belongs to the same incident' \
