@@ -141,21 +141,23 @@ digest_message(const struct seal_keys *k, const char *key, const struct stamp_bo
 	memcpy(to, g.digest, 8);
 }
 
-/* How much of the filter n recipients take. */
+static size_t
+filter_size(size_t n)
+{
+	return n * 3 / 2 < FILTER_LEAST ? FILTER_LEAST : n * 3 / 2 > STAMP_FILTER ? STAMP_FILTER : n * 3 / 2;
+}
+
+/* How much is kept of n recipients. */
 static size_t
 filter_bytes(size_t n)
 {
-	if (n <= EXACT_MAX)
-		return 3 * n;
-	if (n > STAMP_RECIPIENTS)
-		return 0;
-	return n * 3 / 2 < FILTER_LEAST ? FILTER_LEAST : n * 3 / 2 > STAMP_FILTER ? STAMP_FILTER : n * 3 / 2;
+	return n <= EXACT_MAX ? 3 * n : n > STAMP_RECIPIENTS ? 0 : filter_size(n);
 }
 
 static size_t
 filter_bit(size_t n, const uint8_t digest[16], size_t i)
 {
-	return (size_t)(digest[2 * i] << 8 | digest[2 * i + 1]) % (filter_bytes(n) * 8);
+	return (size_t)(digest[2 * i] << 8 | digest[2 * i + 1]) % (filter_size(n) * 8);
 }
 
 /* Keeps the at-th recipient of n. */

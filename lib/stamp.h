@@ -38,7 +38,7 @@
 #define STAMP_FILTER 768		/* most bytes that tell recipients */
 #define STAMP_RECIPIENTS 1024u	/* more of them cannot be told apart */
 #define STAMP_VALUE 1536	/* room for a header value, folded, with its NUL */
-#define STAMP_TOKEN 1600	/* room for a token, with its NUL */
+#define STAMP_TOKEN 1560	/* room for a token, with its NUL */
 #define STAMP_SHORT 57		/* room for a short token, with its NUL: 'g' and a short sealed text */
 
 struct stamp_content {
