@@ -165,6 +165,20 @@ deliver bob@acme.example bob@acme.example seven 'From: bob@acme.example'
 check 'the seventh does not' told '^451 4\.7\.1 limit few reached'
 check 'the sixth arrives' delivered six
 
+# ---- a message to many comes back in parts
+check 'carol may send to many' "$GATEPOSTCTL" -c "$T/gatepost.conf" exempt carol@other.example --limit few --for 1h
+{
+	printf '%s\n' 'AUTH carol@other.example secret' 'MAIL FROM:<carol@other.example>'
+	printf 'RCPT TO:<r%s@dest.example>\n' {1..120}
+	printf '%s\n' DATA 'From: carol@other.example' 'Message-ID: <many@client.example>' '' text .
+} | dialogue
+check 'what she sends is taken' told '^250 '
+all_known() {
+	[ "$(grep ' verdict=accept class=re-entered customer=other .*msgid=<many@' "$daemon_log" |
+	    sed 's/.* rcpts=\([0-9]*\) .*/\1/' | awk '{ n += $1 } END { print n }')" = 120 ]
+}
+check 'and all of it is known when it comes back' await 10 all_known
+
 # ---- a new key
 check 'a second key is there' keys new second
 check 'and every relay can open it, before any seals' daemon_reload "$daemon_pid"
