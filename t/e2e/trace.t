@@ -138,6 +138,11 @@ box forging
 "$wrap" arf <"$file" >"$T/report"
 check 'one about another message belongs to the same incident' \
     eval '[ "$(ctl complaint "$T/report" | grep ^incident)" = "$(grep ^incident "$T/told")" ]'
+# A spammer elsewhere writes the stamp of another into his text, which the report quotes.
+"$wrap" arf <"$T/stranger" | sed "/^This is an abuse report/r $T/line" >"$T/quoting"
+check 'a stamp that is only quoted leads somewhere' traces_with 0 '^customer +acme$' "$T/quoting"
+check 'but is no complaint about its customer' eval '! ctl complaint "$T/quoting" >"$T/told" 2>&1 && grep -q "leads to nobody" "$T/told"'
+check 'and is shown' grep -q '^stamp .*in the text: not counted, since the message is there: of acme' "$T/told"
 check 'what is in doubt is put on nobody' eval '! ctl complaint "$T/two" 2>"$T/told" && grep -q "in doubt" "$T/told"'
 check 'so is what is not ours' eval '! ctl complaint "$T/stranger" 2>"$T/told" && grep -q "leads to nobody" "$T/told"'
 
