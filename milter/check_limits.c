@@ -593,8 +593,9 @@ judge_reentered(struct message *m, struct err *e)
 	struct store_request *r = arena_zalloc(m->facts.arena, sizeof(*r));
 	struct limit_ceiling most = { .length = REENTRY_WINDOW };
 
-	if (m->facts.n_recipients > s->recipients)
-		return CHECK_DONE;	/* trace.reentry.expands: a list server sends to more */
+	/* A list server sends to whom it will, to each alone if it likes. */
+	if (m->facts.expanded)
+		return CHECK_DONE;
 	most.most = c->trace.reentry.times * s->recipients;
 	item->limit = REENTRY_LIMIT;
 	item->key = arena_printf(m->facts.arena, "%08x-%s-%s", s->mark, s->relay, s->queue_id);

@@ -89,6 +89,7 @@ reentry_find(struct message *m, bool others_too)
 		if (r == STAMP_OPENED && strcmp(c->queue_id, REENTRY_NEVER) != 0 &&
 		    stamp_matches(keys, c, &b, others_too)) {
 			restore(f, c, i);
+			f->expanded = others_too && !stamp_matches(keys, c, &b, false);
 			return true;
 		}
 		if (f->not_known == NULL)
