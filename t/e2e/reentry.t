@@ -113,6 +113,19 @@ check 'and one whose name only begins with ours' delivered forged '^Authenticati
 check 'of those with our name there is ours' delivered forged '^Authentication-Results:' 9
 check 'the desk hears of it' log_has 'alert kind=trace.copied .*customer=acme account=bob@acme.example'
 
+# One that is longer than what Postfix shows to a milter; Sendmail does not take it at all.
+large='Gatepost-Trace: v=1; k=first;'
+for i in {1..80}; do
+	large+=$'\n\t'$(printf 'victim%.0s' {1..150})
+done
+deliver alice@acme.example alice@acme.example large "$large" 'From: alice@acme.example' 'Gatepost-Trace: victim' "$large"
+if [ "$mta" = postfix ]; then
+	check 'nothing is left of copies that are too long to be seen whole' delivered large victim 0
+	check 'and one is there' delivered large '^Gatepost-Trace:' 1
+else
+	check 'headers that are too long are refused' told '^552 '
+fi
+
 # ---- what somebody on our host can do with a stamp that he saw
 port_kept=$port
 port=$back
