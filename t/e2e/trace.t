@@ -114,6 +114,8 @@ sed '$s/^\(.\{20\}\)....../\1forged/' "$T/line" >"$T/forged"
 check 'a forged stamp is told' traces_with 5 '^forged: ' "$T/forged"
 sed 's/k=2026a/k=2025x/' "$T/line" >"$T/foreign"
 check 'so is one of a key that is not ours' traces_with 6 '^foreign: ' "$T/foreign"
+printf 'Gatepost-Trace: v=1; k=other; r=o; q=q; t=abc; c=%s\n' "$(head -c 1440 /dev/zero | tr '\0' A)" >"$T/large"
+check 'as long as they are with a thousand recipients' traces_with 6 '^foreign: ' "$T/large"
 printf 'From: x@dest.example\nMessage-ID: <never@dest.example>\n\nhello\n' >"$T/stranger"
 check 'and a message that never was ours' traces_with 1 '^not ours: ' "$T/stranger"
 check 'nothing is found in nothing' traces_with 1 'no stamp, no token and no Message-ID' /dev/null
