@@ -20,8 +20,8 @@
 #include "lib/banned.h"
 
 #define VALUE_MOST 4096u	/* bytes of one field's value */
-#define LINES_MOST 16u		/* lines that a pasted stamp may be wrapped to */
-#define STAMP_MOST 1500u
+#define LINES_MOST 32u		/* lines that a pasted stamp may be wrapped to */
+#define STAMP_MOST 2000u
 #define ID_MOST 250u
 #define AGAIN_MOST 100000u	/* bytes of what is read as text when nothing was found in it */
 #define WORDS_MOST 200u		/* bytes of what the report says of itself */

@@ -20,10 +20,10 @@
 #include "lib/banned.h"
 
 #define EXACT_MAX 16u		/* recipients told apart by three bytes each */
-#define FILTER_MAX 256u		/* recipients told by the filter; more are only counted */
+#define FILTER_LEAST 48u	/* bytes of a filter, which has 12 bits for each recipient as long as it may grow */
 #define FILTER_HASHES 4u
 #define FUTURE_MS (10u * 60 * 1000)	/* relays' clocks may differ by this */
-#define SQUEEZED 1400		/* longest text that can be a stamp, without blanks */
+#define SQUEEZED 1600		/* longest text that can be a stamp, without blanks */
 #define LINE 76			/* columns of a line of the value, where names allow */
 
 static const char told_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
@@ -141,28 +141,55 @@ digest_message(const struct seal_keys *k, const char *key, const struct stamp_bo
 	memcpy(to, g.digest, 8);
 }
 
-/* Keeps or looks for one recipient of n. */
-static bool
-filter_one(uint8_t *filter, size_t n, const uint8_t digest[16], bool put, size_t at)
+static size_t
+filter_size(size_t n)
 {
-	unsigned bit, i;
-	bool all = true;
+	return n * 3 / 2 < FILTER_LEAST ? FILTER_LEAST : n * 3 / 2 > STAMP_FILTER ? STAMP_FILTER : n * 3 / 2;
+}
+
+/* How much is kept of n recipients. */
+static size_t
+filter_bytes(size_t n)
+{
+	return n <= EXACT_MAX ? 3 * n : n > STAMP_RECIPIENTS ? 0 : filter_size(n);
+}
+
+static size_t
+filter_bit(size_t n, const uint8_t digest[16], size_t i)
+{
+	return (size_t)(digest[2 * i] << 8 | digest[2 * i + 1]) % (filter_size(n) * 8);
+}
+
+/* Keeps the at-th recipient of n. */
+static void
+filter_put(uint8_t *filter, size_t n, const uint8_t digest[16], size_t at)
+{
+	size_t i, bit;
 
 	if (n <= EXACT_MAX) {
-		if (put)
-			memcpy(filter + 3 * at, digest, 3);
-		for (i = 0; !put && i < n; i++)
-			if (memcmp(filter + (size_t)(3 * i), digest, 3) == 0)
-				return true;
-		return put;
+		memcpy(filter + 3 * at, digest, 3);
+		return;
 	}
 	for (i = 0; i < FILTER_HASHES; i++) {
-		bit = (unsigned)(digest[2 * i] << 8 | digest[2 * i + 1]) % (STAMP_FILTER * 8);
-		if (put)
-			filter[bit / 8] = (uint8_t)(filter[bit / 8] | 1u << bit % 8);
-		all &= filter[bit / 8] >> bit % 8 & 1;
+		bit = filter_bit(n, digest, i);
+		filter[bit / 8] = (uint8_t)(filter[bit / 8] | 1u << bit % 8);
 	}
-	return all;
+}
+
+static bool
+filter_has(const uint8_t *filter, size_t n, const uint8_t digest[16])
+{
+	size_t i, bit;
+
+	for (i = 0; n <= EXACT_MAX && i < n; i++)
+		if (memcmp(filter + 3 * i, digest, 3) == 0)
+			return true;
+	for (i = 0; n > EXACT_MAX && i < FILTER_HASHES; i++) {
+		bit = filter_bit(n, digest, i);
+		if ((filter[bit / 8] >> bit % 8 & 1) == 0)
+			return false;
+	}
+	return n > EXACT_MAX;
 }
 
 static void
@@ -187,9 +214,9 @@ stamp_bind(const struct seal_keys *k, const struct stamp_bound *b, struct stamp_
 	digest_message(k, key, b, !to->no_message_id, !to->no_date, to->bound);
 	to->recipients = b->n_recipients > UINT16_MAX ? UINT16_MAX : (uint32_t)b->n_recipients;
 	memset(to->filter, 0, sizeof(to->filter));
-	for (i = 0; i < b->n_recipients && b->n_recipients <= FILTER_MAX; i++) {
+	for (i = 0; i < b->n_recipients && b->n_recipients <= STAMP_RECIPIENTS; i++) {
 		digest_recipient(k, key, b->recipients[i], digest);
-		(void)filter_one(to->filter, b->n_recipients, digest, true, i);
+		filter_put(to->filter, b->n_recipients, digest, i);
 	}
 }
 
@@ -198,7 +225,6 @@ stamp_matches(const struct seal_keys *k, const struct stamp_content *c, const st
     bool others_too)
 {
 	uint8_t digest[16], bound[8];
-	struct stamp_content copy;
 	size_t i;
 
 	if (c->brief)
@@ -208,12 +234,11 @@ stamp_matches(const struct seal_keys *k, const struct stamp_content *c, const st
 		return false;
 	if (others_too)
 		return true;
-	if (b->n_recipients > c->recipients)
+	if (b->n_recipients > c->recipients || c->recipients > STAMP_RECIPIENTS)
 		return false;
-	memcpy(&copy, c, sizeof(copy));
-	for (i = 0; i < b->n_recipients && c->recipients <= FILTER_MAX; i++) {
+	for (i = 0; i < b->n_recipients; i++) {
 		digest_recipient(k, c->key, b->recipients[i], digest);
-		if (!filter_one(copy.filter, c->recipients, digest, false, 0))
+		if (!filter_has(c->filter, c->recipients, digest))
 			return false;
 	}
 	return true;
@@ -232,12 +257,6 @@ _Static_assert(CONTENT_MAX <= SEAL_PLAIN_MAX, "it can be sealed");
 _Static_assert(32 + SEAL_KEY_ID_MAX + STAMP_RELAY_MAX + STAMP_QUEUE_MAX + 12 + 8 + SEAL_TEXT(CONTENT_MAX) <=
     STAMP_VALUE, "a value has room");
 _Static_assert(STAMP_VALUE <= STAMP_TOKEN && STAMP_VALUE <= SQUEEZED, "a token has room");
-
-static size_t
-filter_bytes(uint32_t recipients)
-{
-	return recipients <= EXACT_MAX ? 3 * (size_t)recipients : recipients <= FILTER_MAX ? STAMP_FILTER : 0;
-}
 
 static size_t
 address_bytes(const struct net_addr *a)

@@ -18,9 +18,10 @@
  * Token and short token follow from the stamp, so that they need not be kept to be recognised.
  *
  * A stamp is bound to what content filters and relays leave alone: Message-ID, Date, the From mailboxes,
- * and the recipients. Up to 16 recipients are told apart with 24 bits each; of 17 to 256 a filter of 384
- * bits is kept, which takes a stranger for one of 32, 64, 128, 256 recipients in 0.7, 5.6, 30, 75 cases of
- * a hundred; more than that are only counted. Thread safe; nothing is allocated.
+ * and the recipients. Up to 16 recipients are told apart with 24 bits each; of 17 to 512 a filter of 12 bits
+ * for each is kept (384 at least), which takes less than one stranger of a hundred for one of them; of up to
+ * 1,024 one of 6,144 bits in all, which takes six. More cannot be told apart at all, and match nothing.
+ * Thread safe; nothing is allocated.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,9 +35,10 @@
 #define STAMP_QUEUE_MAX 40
 #define STAMP_CUSTOMER_MAX 64	/* longer names: their beginning, '~', and their pseudonym */
 #define STAMP_ACCOUNT_MAX 96
-#define STAMP_FILTER 48		/* bytes that tell recipients */
-#define STAMP_VALUE 768		/* room for a header value, folded, with its NUL */
-#define STAMP_TOKEN 896		/* room for a token, with its NUL */
+#define STAMP_FILTER 768		/* most bytes that tell recipients */
+#define STAMP_RECIPIENTS 1024u	/* more of them cannot be told apart */
+#define STAMP_VALUE 1536	/* room for a header value, folded, with its NUL */
+#define STAMP_TOKEN 1560	/* room for a token, with its NUL */
 #define STAMP_SHORT 57		/* room for a short token, with its NUL: 'g' and a short sealed text */
 
 struct stamp_content {
@@ -96,7 +98,8 @@ void stamp_account(const struct seal_keys *k, const char *name, struct stamp_con
 /* Fills the bound part, for the key that is active. */
 void stamp_bind(const struct seal_keys *k, const struct stamp_bound *b, struct stamp_content *to);
 /* True when the message is the one that was stamped: the same Message-ID, Date and From (those that it
- * had), and no recipient that was not there. others_too: to whatever recipients. */
+ * had), and no recipient that was not there (never when it had more than STAMP_RECIPIENTS). others_too: to
+ * whatever recipients. */
 bool stamp_matches(const struct seal_keys *k, const struct stamp_content *c, const struct stamp_bound *b,
     bool others_too);
 

@@ -102,6 +102,7 @@ struct trace_memory {
 	int fd;				/* of the last segment; -1 = none is open */
 	struct segment *segments;	/* oldest first */
 	size_t n_segments, space;
+	uint64_t began;			/* when what the last segment begins with was written; 0 = it is empty */
 	uint64_t tidied;
 	bool failing;			/* the last write failed, which was said */
 
@@ -352,7 +353,7 @@ segment_walk(int fd, struct segment_head *head, bool (*each)(void *cookie, const
 	while (go && (got = pread(fd, chunk + have, CHUNK - have, (off_t)(offset + have))) > 0) {
 		have += (size_t)got;
 		for (at = 0; go && (size = record_at(chunk + at, have - at, &r)) > 0; at += size)
-			go = each == NULL || each(cookie, &r);
+			go = each(cookie, &r);
 		offset += at;
 		have -= at;
 		memmove(chunk, chunk + at, have);
@@ -362,6 +363,16 @@ segment_walk(int fd, struct segment_head *head, bool (*each)(void *cookie, const
 	}
 	free(chunk);
 	return got < 0 ? err_set(e, ERR_SYSTEM, "%s", strerror(errno)) : 0;
+}
+
+static bool
+keep_first(void *cookie, const struct record *r)
+{
+	uint64_t *began = cookie;
+
+	if (*began == 0)
+		*began = r->when;
+	return true;
 }
 
 /* Goes on with the segment that was written last, behind its last whole record. */
@@ -377,7 +388,7 @@ segment_resume(struct trace_memory *t, uint64_t number, struct err *e)
 	t->fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
 	if (t->fd < 0)
 		return err_set(e, ERR_SYSTEM, "%s: %s", path, strerror(errno));
-	if (segment_walk(t->fd, &head, NULL, NULL, &end, e) < 0)
+	if (segment_walk(t->fd, &head, keep_first, &t->began, &end, e) < 0)
 		return -1;
 	/* Cutting nothing would make it look young. */
 	cut = end != t->segments[t->n_segments - 1].bytes;
@@ -439,6 +450,15 @@ segment_old(const struct trace_memory *t, const char *path)
 	if (stat(path, &st) < 0)
 		return errno == ENOENT;
 	return now > keep && (uint64_t)st.st_mtim.tv_sec * 1000 < now - keep;
+}
+
+/* On a quiet relay a segment would take years to fill, and none of it would ever be old enough to go. */
+static bool
+segment_stale(const struct trace_memory *t)
+{
+	uint64_t now = clock_now();
+
+	return t->began != 0 && now > t->began && now - t->began > atomic_load(&t->keep) / PARTS;
 }
 
 /* Removes the oldest segments until want more bytes fit, and those whose time is over. */
@@ -505,6 +525,7 @@ segment_begin(struct trace_memory *t)
 	if (t->fd >= 0)
 		(void)close(t->fd);
 	t->fd = -1;
+	t->began = 0;
 	segments_tidy(t, segment_room(t));
 	segment_path(t->prefix, number, path, sizeof(path));
 	t->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -545,7 +566,7 @@ write_some(struct trace_memory *t, size_t *at)
 	struct segment *s;
 	size_t n, records;
 
-	used = t->fd < 0 ? room : t->segments[t->n_segments - 1].bytes;
+	used = t->fd < 0 || segment_stale(t) ? room : t->segments[t->n_segments - 1].bytes;
 	n = fitting(&t->writing, *at, used >= room ? 0 : room - used, &records);
 	if (n == 0) {
 		if (segment_begin(t) < 0)
@@ -562,6 +583,8 @@ write_some(struct trace_memory *t, size_t *at)
 		}
 		return -1;
 	}
+	if (t->began == 0)
+		t->began = clock_now();
 	s->bytes += n;
 	*at += n;
 	t->writing.records -= records;

@@ -17,9 +17,9 @@
  * written survives SIGKILL; the last quarter of a second does not, and a power failure takes what the kernel
  * had not written.
  *
- * On disk: FILE-trace-00000001 and so on, each a sixteenth of the size, only ever appended to; the oldest
- * goes when there is no more room, or when all in it is older than keep. It is searched from end to end,
- * newest first: a gibibyte in the kernel's cache takes half a second or so, from a slow disk longer.
+ * On disk: FILE-trace-00000001 and so on, each a sixteenth of the size or of keep, only ever appended to; the
+ * oldest goes when there is no more room, or when all in it is older than keep. It is searched from end to
+ * end, newest first: a gibibyte in the kernel's cache takes half a second or so, from a slow disk longer.
  * It is this relay's own: of another relay's messages it knows nothing.
  */
 #include <stddef.h>

@@ -34,6 +34,7 @@ struct json_t;
 #define API_BODY_MOST_MESSAGE ((size_t)1 << 20)
 #define API_TEXT_MOST 1000u		/* bytes of one text that is not a message */
 #define API_LIST_MOST 50000u
+#define API_ITEM_MOST 2000u		/* bytes of one text in a list: a stamp of many recipients is long */
 
 struct api_request {
 	struct arena *arena;

@@ -178,12 +178,12 @@ member_find(const char *name)
 }
 
 static bool
-is_text(const json_t *v, bool may_be_empty)
+is_text(const json_t *v, size_t most, bool may_be_empty)
 {
 	const char *text = json_string_value(v);
 	size_t n = json_string_length(v), i;
 
-	if (text == NULL || n > API_TEXT_MOST || strlen(text) != n || (n == 0 && !may_be_empty))
+	if (text == NULL || n > most || strlen(text) != n || (n == 0 && !may_be_empty))
 		return false;
 	for (i = 0; i < n; i++)
 		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
@@ -197,11 +197,11 @@ is_list(const json_t *v)
 	size_t i;
 
 	if (!json_is_array(v))
-		return is_text(v, false);
+		return is_text(v, API_ITEM_MOST, false);
 	if (json_array_size(v) > API_LIST_MOST)
 		return false;
 	for (i = 0; i < json_array_size(v); i++)
-		if (!is_text(json_array_get(v, i), false))
+		if (!is_text(json_array_get(v, i), API_ITEM_MOST, false))
 			return false;
 	return true;
 }
@@ -238,8 +238,8 @@ is_type(const json_t *v, enum type type)
 	uint64_t n;
 
 	switch (type) {
-	case TEXT:		return is_text(v, false);
-	case TEXT_OR_NOTHING:	return is_text(v, true);
+	case TEXT:		return is_text(v, API_TEXT_MOST, false);
+	case TEXT_OR_NOTHING:	return is_text(v, API_TEXT_MOST, true);
 	case NUMBER:		return is_number(v, &n);
 	case FLAG:		return is_flag(v);
 	case LIST:		return is_list(v);

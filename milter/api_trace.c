@@ -27,6 +27,7 @@
 #define KNOWN_SPACE "complaints"	/* in store_keep */
 #define KNOWN_MS (UINT64_C(30) * 86400000)
 #define KNOWN_MOST 10000u
+#define RECIPIENTS_UNTOLD 5u	/* a token alone does not tell how many the message had */
 #define FLUSH_MS 1000u	/* so that the message of a moment ago is found too */
 
 /* The answer in r->out. 0, or the status of a refusal. */
@@ -112,25 +113,43 @@ reason_text(const struct api_request *r)
 /* Known complaints, for as long as they can be repeated by mistake or malice: name -> "TIME INCIDENT". */
 struct known {
 	struct api_request *r;
-	const char *name;		/* looked for */
-	const char *incident;		/* found under it */
+	const char *message, *name;	/* looked for: about this message, and by this reporter too */
+	const char *incident;		/* found under that name */
+	const char *other;		/* found under another reporter's */
+	size_t about;			/* complaints about the message */
 	const char *oldest;
 	uint64_t oldest_time;
 	size_t n;
 };
 
-/* One message and one reporter. NULL when the message has no name of its own. */
+/* NULL when the message has no name of its own. */
 static const char *
-complaint_name(const struct api_request *r)
+message_name(const struct api_request *r)
 {
-	const char *by = api_in_text(r, "reporter"), *relay = out_text(r, "relay");
-	const char *queue_id = out_text(r, "queue_id"), *stamp = out_text(r, "stamp");
+	const char *relay = out_text(r, "relay"), *queue_id = out_text(r, "queue_id");
 
 	if (queue_id == NULL)
-		queue_id = stamp;
-	return queue_id == NULL ? NULL : arena_printf(r->arena, "%.64s %.64s %" JSON_INTEGER_FORMAT " %.80s",
-	    relay == NULL ? "" : relay, queue_id, json_integer_value(json_object_get(r->out, "time")),
-	    by == NULL ? "" : by);
+		queue_id = out_text(r, "stamp");
+	return queue_id == NULL ? NULL : arena_printf(r->arena, "%.64s %.64s %" JSON_INTEGER_FORMAT " ",
+	    relay == NULL ? "" : relay, queue_id, json_integer_value(json_object_get(r->out, "time")));
+}
+
+/* One message and one reporter. */
+static const char *
+complaint_name(const struct api_request *r, const char *message)
+{
+	const char *by = api_in_text(r, "reporter");
+
+	return message == NULL ? NULL : arena_printf(r->arena, "%s%.80s", message, by == NULL ? "" : by);
+}
+
+/* Who got a message may complain under many names: more complaints than it had recipients are none. */
+static size_t
+complaints_most(const struct api_request *r)
+{
+	json_int_t n = json_integer_value(json_object_get(r->out, "recipients"));
+
+	return n > 0 ? (size_t)n : RECIPIENTS_UNTOLD;
 }
 
 static void
@@ -146,26 +165,29 @@ look_at_known(void *cookie, const char *name, const char *value)
 		return;
 	}
 	k->n++;
+	rest += *rest == ' ';
 	if (strcmp(name, k->name) == 0)
-		k->incident = arena_strdup(k->r->arena, *rest == ' ' ? rest + 1 : rest);
+		k->incident = arena_strdup(k->r->arena, rest);
+	if (strncmp(name, k->message, strlen(k->message)) == 0 && k->about++ == 0)
+		k->other = arena_strdup(k->r->arena, rest);
 	if (k->oldest == NULL || when < k->oldest_time) {
 		k->oldest = arena_strdup(k->r->arena, name);
 		k->oldest_time = when;
 	}
 }
 
-/* The incident that the same complaint went to before, or NULL. */
+/* The incident that this complaint went to before, or as many as there can be about the message; or NULL. */
 static const char *
-known_incident(struct api_request *r, const char *name)
+known_incident(struct api_request *r, const char *message, const char *name)
 {
-	struct known k = { .r = r, .name = name };
+	struct known k = { .r = r, .message = message, .name = name };
 	struct err e;
 
-	if (name == NULL || store_kept(r->store, KNOWN_SPACE, look_at_known, &k, &e) < 0)
+	if (message == NULL || store_kept(r->store, KNOWN_SPACE, look_at_known, &k, &e) < 0)
 		return NULL;
 	if (k.n >= KNOWN_MOST)
 		(void)store_keep(r->store, KNOWN_SPACE, k.oldest, NULL, &e);
-	return k.incident;
+	return k.incident == NULL && k.about >= complaints_most(r) ? k.other : k.incident;
 }
 
 static void
@@ -189,7 +211,8 @@ tell(struct api_request *r, const char *subject, const char *reason)
 	    .sender = out_text(r, "return_path"), .queue_id = out_text(r, "queue_id"),
 	    .message_id = out_text(r, "message_id"),
 	    .reason = reason };
-	const char *name = complaint_name(r), *before = known_incident(r, name);
+	const char *message = message_name(r), *name = complaint_name(r, message);
+	const char *before = known_incident(r, message, name);
 	char id[ALERT_ID], space[900];
 	struct str s = STR_IN(space);
 

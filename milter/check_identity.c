@@ -237,14 +237,12 @@ unknown_text(const struct facts *f)
 
 /* A key that was activated before it was copied here must not make our relays bounce each other's mail. */
 static void
-wait_for_key(struct message *m, struct finding *f)
+wait_for_it(struct message *m, struct finding *f)
 {
-	if (!m->facts.unknown_key || f->action != CONF_REJECT)
+	if (m->facts.not_known == NULL || f->action != CONF_REJECT)
 		return;
 	f->action = CONF_DEFER;
-	f->desk = arena_printf(m->facts.arena,
-	    "%s; its stamp is of a key that is not in %.200s: is that file the same on all relays?", f->desk,
-	    m->services->conf->trace.sealed.keys);
+	f->desk = arena_printf(m->facts.arena, "%s; %s", f->desk, m->facts.not_known);
 }
 
 static void
@@ -256,7 +254,7 @@ find_unknown(struct message *m)
 	f.action = m->facts.local || m->facts.handed_on ? m->services->conf->identity.local :
 	    m->services->conf->identity.unidentified;
 	f.desk = unknown_text(&m->facts);
-	wait_for_key(m, &f);
+	wait_for_it(m, &f);
 	check_find(m, &check_identity, &f);
 }
 

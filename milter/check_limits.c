@@ -566,24 +566,24 @@ judge(struct message *m, struct err *e)
 /* ---- messages that come back ------------------------------------------------------- */
 
 #define REENTRY_LIMIT "trace.reentry"	/* no configured limit has a '.' in its name */
-#define REENTRY_WINDOW UINT64_C(3600000)
+#define REENTRY_WINDOW UINT64_C(21600000)	/* longer ones cost a key in the store for each message */
 
 static void
 find_worn(struct message *m, const struct store_item *item)
 {
-	struct finding f = { .code = "trace.replayed", .status = "7.1",
-	    .action = m->services->conf->identity.unidentified };
+	/* It may be a message that the MTA cannot get rid of, and tries again and again: then it is not lost. */
+	struct finding f = { .code = "trace.replayed", .status = "7.1", .action = CONF_DEFER };
 
 	f.reply = "this message has come back too often";
 	f.desk = arena_printf(m->facts.arena,
-	    "stamp %s came back for %u recipients in an hour, and once more for %u",
+	    "stamp %s came back for %u recipients in six hours, and once more for %u",
 	    item->key, item->used, item->amount);
 	f.subject = m->facts.client_text;
 	check_find(m, &check_limits, &f);
 }
 
 /* It was charged when it was stamped. What is counted is the stamp: each recipient that it had then may be
- * reached a few times an hour (filter, second relay, retries), so that a captured one is not worth having. */
+ * reached a few times (filter, second relay, retries), so that a captured one is not worth having. */
 static enum check_answer
 judge_reentered(struct message *m, struct err *e)
 {
@@ -593,8 +593,9 @@ judge_reentered(struct message *m, struct err *e)
 	struct store_request *r = arena_zalloc(m->facts.arena, sizeof(*r));
 	struct limit_ceiling most = { .length = REENTRY_WINDOW };
 
-	if (m->facts.n_recipients > s->recipients)
-		return CHECK_DONE;	/* trace.reentry.expands: a list server sends to more */
+	/* A list server sends to whom it will, to each alone if it likes. */
+	if (m->facts.expanded)
+		return CHECK_DONE;
 	most.most = c->trace.reentry.times * s->recipients;
 	item->limit = REENTRY_LIMIT;
 	item->key = arena_printf(m->facts.arena, "%08x-%s-%s", s->mark, s->relay, s->queue_id);
@@ -603,6 +604,8 @@ judge_reentered(struct message *m, struct err *e)
 	r->items = item;
 	r->n = 1;
 	r->dry = m->dry;
+	r->recheck = suspended_now;
+	r->cookie = m;
 	if (store_judge(m->services->store, r, clock_deadline(c->store.budget), e) < 0)
 		return CHECK_UNSURE;
 	if (item->over)
@@ -613,17 +616,17 @@ judge_reentered(struct message *m, struct err *e)
 static enum check_answer
 limits_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
+	bool back = m->facts.class == CLASS_REENTERED;
+
 	(void)state;
-	if (stage == STAGE_END && m->facts.class == CLASS_REENTERED)
-		return judge_reentered(m, e);
-	if (m->services->conf->n_limits == 0)
+	if (!back && m->services->conf->n_limits == 0)
 		return CHECK_DONE;
 	if (stage == STAGE_MAIL)
 		return ask_known(m);
 	/* Explain shows the limits of a refused message too: it takes nothing. */
 	if (verdict_action(&m->verdict) >= CONF_DEFER && !m->dry)
 		return CHECK_DONE;
-	return judge(m, e);
+	return back ? judge_reentered(m, e) : judge(m, e);
 }
 
 /* Refusals are charged when all is over: by other checks only, else a limit would keep itself full. */

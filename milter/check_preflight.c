@@ -462,6 +462,9 @@ preflight_run(void *cookie, enum stage stage, struct message *m, struct err *e)
 		preflight_foresee(j.p, f->return_path.domain, f->arena);
 		return CHECK_DONE;
 	}
+	/* What comes back was judged, and has our header; a list server's return-path says nothing of it. */
+	if (f->class == CLASS_REENTERED)
+		return CHECK_DONE;
 	q.sender = f->return_path.null ? "" : f->return_path.text;
 	q.domain = f->return_path.domain;
 	q.signatures = signatures(f, &q.n_signatures);

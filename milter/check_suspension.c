@@ -78,7 +78,8 @@ asked_already(const struct facts *f, size_t n)
 {
 	size_t i;
 
-	if (f->sender_ok && !f->return_path.null && strcmp(f->from[n].domain, f->return_path.domain) == 0)
+	if (f->class != CLASS_REENTERED && f->sender_ok && !f->return_path.null &&
+	    strcmp(f->from[n].domain, f->return_path.domain) == 0)
 		return true;
 	for (i = 0; i < n; i++)
 		if (strcmp(f->from[i].domain, f->from[n].domain) == 0)
@@ -93,6 +94,9 @@ ask_envelope(struct message *m)
 
 	ask(m, "account", f->account);
 	ask(m, "customer", f->customer);
+	/* What comes back has a filter's address, and a return-path of its choice. */
+	if (f->class == CLASS_REENTERED)
+		return;
 	ask(m, "client", f->client_text);
 	if (f->sender_ok && !f->return_path.null)
 		ask_domain(m, f->return_path.domain);
@@ -114,9 +118,8 @@ suspension_run(void *state, enum stage stage, struct message *m, struct err *e)
 {
 	(void)state;
 	(void)e;
-	/* Whether a message of our own hosts comes back is known at its end only. It was judged then. */
-	if (m->facts.class == CLASS_REENTERED)
-		return CHECK_DONE;
+	/* Whose a message of our own hosts is, is known at its end only. One that comes back is asked for again:
+	 * with the stamps that he saw, a suspended customer could go on sending. */
 	if (stage == (m->facts.own ? STAGE_END : STAGE_MAIL))
 		ask_envelope(m);
 	if (stage == STAGE_END)
@@ -130,8 +133,6 @@ check_suspension_again(struct message *m)
 	/* Whoever was found already is not found twice. */
 	if (verdict_action(&m->verdict) >= CONF_DEFER)
 		return true;
-	if (m->facts.class == CLASS_REENTERED)
-		return false;
 	ask_envelope(m);
 	ask_from(m);
 	return verdict_action(&m->verdict) >= CONF_DEFER;

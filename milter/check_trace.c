@@ -148,11 +148,10 @@ which(const struct names *list, const char *name)
 	return list->n;
 }
 
-/* RFC 8601 2.2: [CFWS] authserv-id [CFWS version] ... The id is a token, or a quoted string. */
-static bool
-bears_our_name(const char *value, const char *authserv_id)
+/* Behind blanks and comments. */
+static const char *
+skip_cfws(const char *value)
 {
-	size_t n = strlen(authserv_id);
 	unsigned depth = 0;
 
 	for (; *value != '\0'; value++) {
@@ -162,11 +161,30 @@ bears_our_name(const char *value, const char *authserv_id)
 			depth--;
 		else if (*value == '\\' && depth > 0 && value[1] != '\0')
 			value++;
-		else if (depth == 0 && strchr(" \t\r\n\"", *value) == NULL)
+		else if (depth == 0 && strchr(" \t\r\n", *value) == NULL)
 			break;
 	}
-	return strncasecmp(value, authserv_id, n) == 0 &&
-	    (value[n] == '\0' || strchr(" \t\r\n\";(", value[n]) != NULL);
+	return value;
+}
+
+/* RFC 8601 2.2: [CFWS] authserv-id [CFWS version] ... The id is a token, or a quoted string, in which any
+ * letter may stand behind a backslash. */
+static bool
+bears_our_name(const char *value, const char *authserv_id)
+{
+	bool quoted;
+
+	value = skip_cfws(value);
+	quoted = *value == '"';
+	if (quoted)
+		value += 1 + strspn(value + 1, " \t\r\n");
+	for (; *authserv_id != '\0'; authserv_id++, value++) {
+		if (quoted && *value == '\\')
+			value++;
+		if (strncasecmp(value, authserv_id, 1) != 0)
+			return false;
+	}
+	return *value == '\0' || strchr(" \t\r\n\";(", *value) != NULL;
 }
 
 /* ---- what came with the message ----------------------------------------------------------- */

@@ -80,12 +80,18 @@ add(json_t *list, const char *text)
 		json_array_append_new(list, json_string(text));
 }
 
-/* A report's own header says who complains, not who sent. In what a person forwards or pastes that cannot be
- * told apart: a spammer can make his message look like a report. */
+/* A report's own header says who complains, not who sent; only a token there is the message's (its To,
+ * RFC 9477). In what a person forwards or pastes that cannot be told apart: a spammer can make his message look
+ * like a report. And where the header of the message is there, the text beside it says nothing: it may quote the
+ * message, in which a spammer can write what he likes. */
 static bool
-counts(const struct report *r, const struct report_item *i, bool complaint)
+counts(const struct report *r, const struct report_list *from, const struct report_item *i, bool complaint)
 {
-	return i->place != REPORT_IN_OUTER || r->kind <= REPORT_FORWARD || !complaint;
+	if (!complaint)
+		return true;
+	if (i->place == REPORT_IN_TEXT)
+		return !r->original;
+	return i->place != REPORT_IN_OUTER || from == &r->tokens || r->kind <= REPORT_FORWARD;
 }
 
 static void
@@ -114,7 +120,7 @@ put_items(json_t *in, const struct report *r, const struct report_list *from, bo
 	for (i = 0; i < from->n; i++) {
 		const struct report_item *item = &from->at[i];
 
-		add(json_object_get(in, !counts(r, item, complaint) ? "aside" : item->message != NULL &&
+		add(json_object_get(in, !counts(r, from, item, complaint) ? "aside" : item->message != NULL &&
 		    item->message == first ? "stamps" : "tokens"), item->text);
 	}
 }
@@ -127,9 +133,7 @@ put_report(json_t *in, struct arena *a, const struct report *r, bool complaint)
 	size_t i;
 
 	put_items(in, r, &r->stamps, complaint);
-	for (i = 0; i < r->tokens.n; i++)
-		add(json_object_get(in, r->tokens.at[i].message != NULL && r->n_messages > 0 &&
-		    r->tokens.at[i].message == &r->messages[0] ? "stamps" : "tokens"), r->tokens.at[i].text);
+	put_items(in, r, &r->tokens, complaint);
 	for (i = 0; i < r->message_ids.n; i++)
 		if (r->message_ids.at[i].place != REPORT_IN_OUTER)
 			add(json_object_get(in, "message_ids"), r->message_ids.at[i].text);
@@ -396,7 +400,8 @@ print_other(struct arena *a, const json_t *j)
 		puts("cannot be opened without keys");
 	else
 		printf("%s of %s%s\n",
-		    json_is_true(json_object_get(j, "aside")) ? "of the one who complains" : "a message",
+		    !json_is_true(json_object_get(j, "aside")) ? "a message" : is(j, "place", "text") ?
+		    "not counted, since the message is there:" : "of the one who complains",
 		    *text_of(a, j, "customer") == '\0' ? "no customer" : text_of(a, j, "customer"), says);
 }
 
@@ -491,7 +496,8 @@ print_answer(struct arena *a, const json_t *j)
 	print_report(a, json_object_get(j, "report"));
 	if (*text_of(a, j, "incident") != '\0')
 		printf("%-12s%s of %s%s\n", "incident", text_of(a, j, "incident"), text_of(a, j, "subject"),
-		    json_is_true(json_object_get(j, "repeated")) ? " (this complaint is there already)" : "");
+		    json_is_true(json_object_get(j, "repeated")) ? " (counted already: this complaint, "
+		    "or as many as the message had recipients)" : "");
 }
 
 /* ---- all together --------------------------------------------------------------------------------- */

@@ -92,7 +92,8 @@ struct facts {
 					 * judges whose it is. */
 	const struct stamp_content *reentered;	/* CLASS_REENTERED: what its stamp says */
 	size_t reentered_at;		/* index of that stamp in headers */
-	bool unknown_key;		/* own, not known again, with a stamp of a key that is not here */
+	bool expanded;			/* and goes to recipients that it had not then (trace.reentry.expands) */
+	const char *not_known;		/* own, and not known again for a reason that may pass: which; or NULL */
 
 	/* trace */
 	const char *stamp;		/* mark of the stamp that it leaves with; NULL when none */

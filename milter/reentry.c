@@ -50,6 +50,25 @@ restore(struct facts *f, const struct stamp_content *c, size_t at)
 	f->reentered_at = at;
 }
 
+/* Why a stamp that looks like ours says nothing here; NULL when it is none of ours, or another message's. */
+static const char *
+doubt_of(const struct message *m, enum stamp_result r, const struct stamp_content *c,
+    const struct stamp_bound *b)
+{
+	const struct conf *conf = m->services->conf;
+
+	if (r == STAMP_FOREIGN)
+		return arena_printf(m->facts.arena,
+		    "its stamp is of a key that is not in %.200s: is that file the same on all relays?",
+		    conf->trace.sealed.keys);
+	if (r == STAMP_OPENED && c->recipients > STAMP_RECIPIENTS &&
+	    stamp_matches(m->services->keys, c, b, true))
+		return arena_printf(m->facts.arena, "its stamp is genuine, but of a message to %s%u "
+		    "recipients, and more than %u cannot be told apart: let the MTA take fewer at once",
+		    c->recipients == UINT16_MAX ? "at least " : "", c->recipients, STAMP_RECIPIENTS);
+	return NULL;
+}
+
 bool
 reentry_find(struct message *m, bool others_too)
 {
@@ -70,9 +89,11 @@ reentry_find(struct message *m, bool others_too)
 		if (r == STAMP_OPENED && strcmp(c->queue_id, REENTRY_NEVER) != 0 &&
 		    stamp_matches(keys, c, &b, others_too)) {
 			restore(f, c, i);
+			f->expanded = others_too && !stamp_matches(keys, c, &b, false);
 			return true;
 		}
-		f->unknown_key |= r == STAMP_FOREIGN;
+		if (f->not_known == NULL)
+			f->not_known = doubt_of(m, r, c, &b);
 	}
 	return false;
 }

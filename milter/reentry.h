@@ -11,8 +11,8 @@
  * changes the recipients: only hosts of trace.reentry.expands may.
  *
  * Such a message keeps the customer and submitter that it had. It has been judged, so it is neither judged
- * nor charged again, and keeps its stamp. Who can replay a stamp from one of our own hosts reaches the same
- * recipients again, and them a bounded number of times: check_limits counts.
+ * nor charged again (only suspensions hold for it too), and keeps its stamp. Who can replay a stamp from one of
+ * our own hosts reaches the same recipients again, and them a bounded number of times: check_limits counts.
  */
 #include <stdbool.h>
 

@@ -374,7 +374,8 @@ put_decided(json_t *out, const json_t *decided, bool stamp)
 {
 	static const char *const names[] = { "customer", "pseudonym", "account", "client", "port",
 	    "submitter",
-		"quality", "relay", "queue_id", "time", "key", "stamp", "return_path", "message_id" };
+		"quality", "relay", "queue_id", "time", "key", "stamp", "return_path", "message_id",
+		"recipients" };
 	json_t *v;
 	size_t i;
 

@@ -19,7 +19,7 @@
 struct json_t;
 
 #define TRACE_ITEMS 100u	/* texts of one list of the question */
-#define TRACE_TEXT_MOST 1000u	/* bytes of each */
+#define TRACE_TEXT_MOST 2000u	/* bytes of each */
 /* A stamp that is older says so. Complaints come within days, courts within months. */
 #define TRACE_FRESH_MS (UINT64_C(366) * 86400000)
 

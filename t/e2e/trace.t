@@ -114,6 +114,8 @@ sed '$s/^\(.\{20\}\)....../\1forged/' "$T/line" >"$T/forged"
 check 'a forged stamp is told' traces_with 5 '^forged: ' "$T/forged"
 sed 's/k=2026a/k=2025x/' "$T/line" >"$T/foreign"
 check 'so is one of a key that is not ours' traces_with 6 '^foreign: ' "$T/foreign"
+printf 'Gatepost-Trace: v=1; k=other; r=o; q=q; t=abc; c=%s\n' "$(head -c 1440 /dev/zero | tr '\0' A)" >"$T/large"
+check 'as long as they are with a thousand recipients' traces_with 6 '^foreign: ' "$T/large"
 printf 'From: x@dest.example\nMessage-ID: <never@dest.example>\n\nhello\n' >"$T/stranger"
 check 'and a message that never was ours' traces_with 1 '^not ours: ' "$T/stranger"
 check 'nothing is found in nothing' traces_with 1 'no stamp, no token and no Message-ID' /dev/null
@@ -131,11 +133,18 @@ check 'a complaint is recorded' eval 'ctl complaint "$T/report" >"$T/told"'
 check 'its incident is named' grep -q -E '^incident +[0-9A-Z]{5} of bob@acme\.example$' "$T/told"
 check 'and the desk is told, with what the stamp knew' log_has "alert kind=complaint\.received incident=$(sed -n 's/^incident *\([^ ]*\).*/\1/p' "$T/told") severity=warning customer=acme account=bob@acme\.example client=127\.0\.0\.1 .*qid=$queue_id .*reason=\"complaint \(abuse\) by .* on out1\""
 check 'who filed it is logged' log_has 'api did=complaint by="uid '
-check 'the same again counts once' eval 'ctl complaint "$T/report" | grep -q "incident .*(this complaint is there already)"'
+check 'the same again counts once' eval 'ctl complaint "$T/report" | grep -q "incident .*(counted already: "'
+sed 's/^From: Feedback .*/From: <other@example.net>/' "$T/report" >"$T/renamed"
+check 'and under another name, when the message had one recipient' eval 'ctl complaint "$T/renamed" | grep -q "incident .*(counted already: "'
 box forging
 "$wrap" arf <"$file" >"$T/report"
 check 'one about another message belongs to the same incident' \
     eval '[ "$(ctl complaint "$T/report" | grep ^incident)" = "$(grep ^incident "$T/told")" ]'
+# A spammer elsewhere writes the stamp of another into his text, which the report quotes.
+"$wrap" arf <"$T/stranger" | sed "/^This is an abuse report/r $T/line" >"$T/quoting"
+check 'a stamp that is only quoted leads somewhere' traces_with 0 '^customer +acme$' "$T/quoting"
+check 'but is no complaint about its customer' eval '! ctl complaint "$T/quoting" >"$T/told" 2>&1 && grep -q "leads to nobody" "$T/told"'
+check 'and is shown' grep -q '^stamp .*in the text: not counted, since the message is there: of acme' "$T/told"
 check 'what is in doubt is put on nobody' eval '! ctl complaint "$T/two" 2>"$T/told" && grep -q "in doubt" "$T/told"'
 check 'so is what is not ours' eval '! ctl complaint "$T/stranger" 2>"$T/told" && grep -q "leads to nobody" "$T/told"'
 

@@ -130,6 +130,7 @@ rcpt <x@dest.example>
 header Authentication-Results: other.example; spf=pass
 header Authentication-Results: out1.host.example; auth=pass smtp.auth=victim
 header authentication-results: (a (comment) \\) \n here) "Out1.Host.Example" 1; none
+header Authentication-Results: "out1.\\host.exam\\ple"; auth=pass smtp.auth=victim
 header Authentication-Results: out1.host.example.other.example; none
 header Authentication-Results: out1.host.example
 header Authentication-Results:

@@ -640,6 +640,18 @@ step_rcpt(const char *text)
 }
 
 static void
+step_rcpts(const char *text)
+{
+	unsigned long i, n = strtoul(text, NULL, 10);
+	char one[64];
+
+	for (i = 1; i <= n; i++) {
+		snprintf(one, sizeof(one), "<r%lu@dest.example>", i);
+		step_rcpt(one);
+	}
+}
+
+static void
 step_body(const char *text)
 {
 	if (!now.sent)
@@ -688,7 +700,7 @@ run_step(char *text)
 		void (*step)(const char *text);
 	} steps[] = {
 		{ "client ", step_client }, { "local", step_local }, { "login ", step_login }, { "mail ", step_mail },
-		{ "rcpt ", step_rcpt }, { "body ", step_body }, { "text ", step_text }, { "again ", step_again }, { "suspend ", step_suspend },
+		{ "rcpt ", step_rcpt }, { "rcpts ", step_rcpts }, { "body ", step_body }, { "text ", step_text }, { "again ", step_again }, { "suspend ", step_suspend },
 		{ "release ", step_release }, { "raise ", step_raise }, { "reset ", step_reset },
 		{ "advance ", step_advance }, { "capture ", step_capture }, { "expect ", step_expect }, { "reload", step_reload },
 		{ "dns", step_dns },

@@ -325,6 +325,39 @@ bounds_hold(void **state)
 	}
 }
 
+/* Of a message to a thousand recipients, quoted. */
+static void
+long_ones_are_found_whole(void **state)
+{
+	struct arena *a = arena_new(ARENA_DEFAULT_CAP);
+	char letters[1441], data[4000];
+	struct str s = STR_IN(data);
+	struct report r;
+	size_t i;
+
+	(void)state;
+	memset(letters, 'A', sizeof(letters) - 1);
+	letters[sizeof(letters) - 1] = '\0';
+	str_cat(&s, "Spam!\n\n> CFBL-Feedback-ID: gp1:2026a:out1:4XyZ:t4k2:");
+	for (i = 0; i < sizeof(letters) - 1; i += 60) {
+		str_cat(&s, "\n>\t");
+		str_catn(&s, letters + i, 60);
+	}
+	str_cat(&s, "\n> Gatepost-Trace: v=1; k=2026a; c=");
+	for (i = 0; i < sizeof(letters) - 1; i += 60) {
+		str_cat(&s, "\n>\t");
+		str_catn(&s, letters + i, 60);
+	}
+	str_cat(&s, "\n> Subject: Buy\n");
+	assert_false(s.cut);
+	report_read(a, s.data, s.len, NULL, &r);
+	assert_int_equal(r.tokens.n, 1);
+	assert_int_equal(strlen(r.tokens.at[0].text), strlen("gp1:2026a:out1:4XyZ:t4k2:") + strlen(letters));
+	assert_int_equal(r.stamps.n, 1);
+	assert_true(strlen(r.stamps.at[0].text) >= strlen(letters));
+	arena_free(&a);
+}
+
 static void
 the_best_candidates_stay(void **state)
 {
@@ -355,6 +388,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(read_cases),
 		cmocka_unit_test(bounds_hold),
+		cmocka_unit_test(long_ones_are_found_whole),
 		cmocka_unit_test(the_best_candidates_stay),
 	};
 

@@ -197,11 +197,11 @@ static void
 a_restart_forgets_nothing(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t bytes;
+	uint64_t bytes, now = clock_now();
 
-	put(f, "<one@acme.example>", "4AbC", 1);
+	put(f, "<one@acme.example>", "4AbC", now);
 	reopen(f, 64 * MIB);
-	put(f, "<two@acme.example>", "4DeF", 2);
+	put(f, "<two@acme.example>", "4DeF", now + 1);
 	assert_int_equal(look(f, "one@acme.example", NULL), 1);
 	assert_int_equal(look(f, "two@acme.example", NULL), 1);
 	assert_int_equal(files(f, &bytes, NULL), 1);
@@ -335,6 +335,32 @@ what_is_older_than_keep_goes(void **state)
 	assert_int_equal(look(f, "new@acme.example", NULL), 1);
 }
 
+/* A quiet relay's segment never fills up: it must end before it holds what is far too old beside what is new. */
+static void
+what_is_new_begins_a_segment_in_time(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t bytes, now = clock_now();
+
+	put(f, "<young@acme.example>", "4AbC", now - DAY);
+	reopen(f, 64 * MIB);
+	put(f, "<new@acme.example>", "4AbC", now);
+	assert_int_equal(look(f, "young@acme.example", NULL), 1);
+	assert_int_equal(files(f, &bytes, NULL), 1);
+	trace_memory_close(&f->t);
+	(void)files(f, &bytes, remove_file);
+	reopen(f, 64 * MIB);
+	put(f, "<old@acme.example>", "4AbC", now - 2 * DAY);
+	reopen(f, 64 * MIB);
+	put(f, "<new@acme.example>", "4AbC", now);
+	assert_int_equal(look(f, "old@acme.example", NULL), 1);
+	assert_int_equal(look(f, "new@acme.example", NULL), 1);
+	assert_int_equal(files(f, &bytes, NULL), 2);
+	put(f, "<newer@acme.example>", "4AbC", now);
+	assert_int_equal(look(f, "newer@acme.example", NULL), 1);
+	assert_int_equal(files(f, &bytes, NULL), 2);
+}
+
 static void
 a_question_has_its_bounds(void **state)
 {
@@ -413,6 +439,7 @@ main(void)
 		TEST(what_is_put_is_found), TEST(the_newest_come_first), TEST(hostile_texts_are_cut),
 		TEST(a_restart_forgets_nothing), TEST(what_a_crash_left_is_cut_off),
 		TEST(damage_is_read_around), TEST(the_size_holds), TEST(what_is_older_than_keep_goes),
+		TEST(what_is_new_begins_a_segment_in_time),
 		TEST(a_question_has_its_bounds), TEST(nothing_is_no_memory), TEST(many_threads),
 	};
 
