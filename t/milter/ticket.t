@@ -281,6 +281,37 @@ eom
 expect hold
 expect fields Gatepost-Ticket 0
 END
+# The store remembers, over a restart: nobody uses another's once more.
+before=$(new)
+used_by() {
+	play <<-END
+	test $1
+	connect pickup
+	id $2
+	mail bob@acme.example
+	rcpt $3@dest.example
+	header Gatepost-Ticket: $before
+	header From: bob@acme.example
+	eom
+	expect $4
+	END
+}
+used_by 'used before a restart' 4T40 x pass
+check 'the daemon ends' daemon_stop
+daemon_start
+used_by 'not by another message after it' 4T42 other 'reply 550 5.7.1 the message'\''s local ticket is not valid'
+used_by 'by the same' 4T41 x pass
+check 'which is told' log_has 'qid=4T42 verdict=reject code=ticket\.replayed'
+explained_whole() {
+	printf 'Gatepost-Ticket: %s\nFrom: bob@acme.example\n\ntext\n' "$(new)" >"$T/whole.eml"
+	ctl explain "$T/whole.eml" --local --sender bob@acme.example --recipient x@dest.example >"$T/explained" 2>&1
+	grep -q '^customer *acme' "$T/explained" && ! grep -q 'submission\.ticket' "$T/explained" || { cat "$T/explained"; return 1; }
+}
+check 'explain and top show limits alone' explained_whole
+top_shows() {
+	ctl top >"$T/top" 2>&1 && grep -q visitor "$T/top" && ! grep -q ticket "$T/top" || { cat "$T/top"; return 1; }
+}
+check 'top as well' top_shows
 check 'the log has user, script and quality' log_has \
     "qid=4T01 verdict=accept .*account=$user@out1 .*user=$user@out1 script=/srv/form.php submitter=203.0.113.7 quality=claimed"
 check 'replayed' log_has 'kind=ticket\.replayed .*qid=4T03'
