@@ -26,7 +26,8 @@ struct ancestry_found {
 	char script[TICKET_SCRIPT_MAX + 1];	/* "" when it was not told */
 };
 
-/* process: a descriptor that stands for pid (peer.h). is_server: is this user the web server's? */
+/* process: a descriptor that stands for pid (peer.h). is_server: is this user the web server's? Takes a
+ * fifth of a second at most. Thread safe. */
 bool ancestry_find(int process, pid_t pid, uid_t uid, bool (*is_server)(void *cookie, uid_t uid),
     void *cookie,
     struct ancestry_found *to);
