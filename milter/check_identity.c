@@ -230,8 +230,10 @@ unknown_text(const struct facts *f)
 	if (f->ticket != NULL)
 		return arena_printf(f->arena, "local user %.40s (uid %u) on %.60s is in no table",
 		    f->ticket->user, (unsigned)f->ticket->uid, f->ticket->relay);
+	if ((f->local || f->handed_on) && facts_header(f, TICKET_HEADER, 1) != NULL)
+		return "local mail with a ticket that names nobody: another finding says why";
 	if (f->local || f->handed_on)
-		return "local mail without a ticket: it was not sent with gatepost-sendmail";
+		return "local mail without a ticket: not sent with gatepost-sendmail, or that got none";
 	return "no login, and the client's address is in no table";
 }
 
