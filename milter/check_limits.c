@@ -5,8 +5,8 @@
  *
  * Runs last: a message that is refused anyway takes nothing. Builds one request with every limit's
  * key and amount, and the use of its ticket, and lets the store judge and take it, all or nothing, in one
- * round trip. At MAIL it only asks what the store knows without waiting: a sender found to be over is refused there until its retry
- * time. The arithmetic of windows is lib/limit.c's, the keys are limit_key.c's.
+ * round trip. At MAIL it only asks what the store knows without waiting: a sender found to be over is
+ * refused there until its retry time. The arithmetic of windows is lib/limit.c's, the keys are limit_key.c's.
  */
 #include "milter/check.h"
 
