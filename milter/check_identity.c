@@ -290,6 +290,18 @@ compare_ticket(struct message *m, struct err *e)
 	return CHECK_DONE;
 }
 
+/* From where bounces that our hosts wrote come. Where local users have tickets, what they hand to sendmail(1)
+ * is theirs: Postfix shows its own bounces to no milter (internal_mail_filter_classes). */
+static bool
+bounces_from(const struct hosts *h, const struct message *m)
+{
+	const struct conf *c = m->services->conf;
+
+	if (m->facts.local)
+		return !c->identity.ticket || *c->submission.socket == '\0';
+	return prefixes_have(h->relays, &m->facts.client);
+}
+
 /* Our own host, as far as the connection tells: no login, and an address of ours. */
 static bool
 from_us(const struct hosts *h, const struct facts *f)
@@ -324,8 +336,7 @@ at_mail(const struct hosts *h, struct message *m, struct err *e)
 	const struct conf *c = m->services->conf;
 	int r;
 
-	f->own_bounce = f->sender_ok && f->return_path.null && f->login == NULL &&
-	    (f->local || prefixes_have(h->relays, &f->client));
+	f->own_bounce = f->sender_ok && f->return_path.null && f->login == NULL && bounces_from(h, m);
 	f->own = (reentry_on(c) || (c->identity.ticket && f->ticket_place)) && from_us(h, f);
 	r = settle(m, STAGE_MAIL, e);
 	if (r < 0)

@@ -259,6 +259,15 @@ header From: ceo@bank.example
 eom
 expect reply 550 5.7.1 From address ceo@bank.example is not registered
 
+test and without one it is none either
+connect pickup
+id 4T15
+mail
+rcpt x@dest.example
+header From: Your Bank <MAILER-DAEMON@out1>
+eom
+expect reply 550 5.7.1 sender not identified
+
 test garbage and a thousand copies are removed, and nobody's
 connect pickup
 id 4T12
