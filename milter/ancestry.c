@@ -25,6 +25,8 @@
 #include <unistd.h>
 #include <sys/uio.h>
 
+#include "lib/clock.h"
+
 #include "lib/banned.h"
 
 #define GENERATIONS 16
@@ -268,13 +270,10 @@ begin(struct reading *r)
 static bool
 await(struct reading *r, struct ancestry_found *to)
 {
-	struct timespec until;
+	uint64_t deadline = clock_deadline(READ_MS);
+	struct timespec until = { (time_t)(deadline / 1000000), (long)(deadline % 1000000) * 1000 };
 	bool ok;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)READ_MS * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	while (!r->done && pthread_cond_timedwait(&readings_done, &readings_lock, &until) != ETIMEDOUT)
 		;
 	if (!r->done) {

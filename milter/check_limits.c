@@ -637,7 +637,8 @@ limits_run(void *state, enum stage stage, struct message *m, struct err *e)
 	return judge(m, e);
 }
 
-/* Refusals are charged when all is over: by other checks only, else a limit would keep itself full. */
+/* Refusals, and the refused message's ticket, are charged when all is over: by other checks only, else a limit
+ * would keep itself full. */
 static bool
 refused_by_others(const struct message *m)
 {
@@ -670,6 +671,9 @@ limits_finish(void *state, struct message *m)
 		item->amount = 1;
 		item->always = true;
 	}
+	/* A bounce shows the ticket to whoever gets it: so it is spent, if it was not. */
+	if (check_ticket_item(m, next_item(&q)))
+		q.limit_of[q.n++] = NULL;
 	r.items = q.items;
 	r.n = q.n;
 	/* Nobody waits for the answer: a store that cannot take it now loses one refusal's count, no mail. */

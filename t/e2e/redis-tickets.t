@@ -56,4 +56,17 @@ sends 1 other 'nor does the first' 'reply 550 5.7.1'
 ticket=$(new)
 sends 2 one 'the other one can be the first too' pass
 sends 1 two 'and then it is spent here' 'reply 550 5.7.1'
+
+ticket=$(new)
+play "$T/milter1.sock" <<END
+test a message that is refused for something else
+connect web1.example 192.0.2.80 40000
+mail <ceo@bank.example>
+rcpt <x@dest.example>
+header Gatepost-Ticket: $ticket
+header From: bob@acme.example
+eom
+expect reply 550 5.7.1 return-path ceo@bank.example is not registered
+END
+sends 2 stolen 'has used its ticket up, which the bounce shows' 'reply 550 5.7.1'
 t_done

@@ -310,6 +310,8 @@ check 'the daemon ends' daemon_stop
 daemon_start
 used_by 'not by another message after it' 4T42 other 'reply 550 5.7.1 the message'\''s local ticket is not valid'
 used_by 'by the same' 4T41 x pass
+used_by 'and again not by another' 4T43 other 'reply 550 5.7.1'
+used_by 'which takes nothing from the first' 4T44 x pass
 check 'which is told' log_has 'qid=4T42 verdict=reject code=ticket\.replayed'
 explained_whole() {
 	printf 'Gatepost-Ticket: %s\nFrom: bob@acme.example\n\ntext\n' "$(new)" >"$T/whole.eml"
