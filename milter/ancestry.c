@@ -32,7 +32,9 @@
 #define GENERATIONS 16
 #define ENVIRON_MOST ((size_t)64 << 10)
 #define READ_MS 200u		/* of one user's processes: others wait meanwhile */
-#define READERS_MOST 8u		/* threads, with those left behind */
+#define SLOW_MS 20u		/* longer than memory takes */
+#define REST 100u		/* who was slow is not read for so many times as long */
+#define READERS_MOST 8u		/* threads, with those left behind, and users who rest */
 
 struct process {
 	pid_t pid, parent;
@@ -184,6 +186,7 @@ struct reading {
 	int n;
 	/* under readings_lock */
 	bool done, left;		/* left: nobody waits for it any more */
+	uint64_t took, until;		/* us; until then (clock_mono_us) its user rests, 0 = under way */
 	bool ok;
 	struct ancestry_found found;
 };
@@ -191,7 +194,7 @@ struct reading {
 static pthread_mutex_t readings_lock = PTHREAD_MUTEX_INITIALIZER;	/* guards readings */
 static pthread_cond_t readings_done;
 static pthread_once_t readings_once = PTHREAD_ONCE_INIT;
-static struct reading *readings;	/* under way */
+static struct reading *readings;	/* under way, and those that were slow */
 
 static void
 readings_begin(void)
@@ -216,11 +219,22 @@ forget(struct reading *r)
 	free(r);
 }
 
+/* Under the lock: it is done, and nobody needs it. */
+static void
+settle(struct reading *r)
+{
+	if (r->took > SLOW_MS * 1000)
+		r->until = clock_mono_us() + REST * r->took;
+	else
+		forget(r);
+}
+
 static void *
 read_all(void *arg)
 {
 	struct reading *r = arg;
 	struct ancestry_found found;
+	uint64_t began = clock_mono_us();
 	bool ok = false;
 	int i;
 
@@ -229,26 +243,36 @@ read_all(void *arg)
 		ok |= read_environ(r->pid[i], &found);
 	(void)pthread_mutex_lock(&readings_lock);
 	r->done = true;
+	r->took = clock_mono_us() - began;
 	r->ok = ok;
 	if (ok)
 		r->found = found;
 	if (r->left)
-		forget(r);
+		settle(r);
 	(void)pthread_cond_broadcast(&readings_done);
 	(void)pthread_mutex_unlock(&readings_lock);
 	return NULL;
 }
 
-/* Under the lock. A user whose last reading still hangs is not read again. */
+/* Under the lock. A user whose last reading hangs, or was slow, is not read again yet: others would wait for
+ * each. */
 static bool
 may_read(uid_t uid)
 {
-	const struct reading *r;
+	uint64_t now = clock_mono_us();
+	struct reading *r, *next;
 	unsigned n = 0;
 
-	for (r = readings; r != NULL; r = r->next, n++)
+	for (r = readings; r != NULL; r = next) {
+		next = r->next;
+		if (r->until != 0 && r->until <= now) {
+			forget(r);
+			continue;
+		}
+		n++;
 		if (r->uid == uid)
 			return false;
+	}
 	return n < READERS_MOST;
 }
 
@@ -283,7 +307,7 @@ await(struct reading *r, struct ancestry_found *to)
 	ok = r->ok;
 	if (ok)
 		*to = r->found;
-	forget(r);
+	settle(r);
 	return ok;
 }
 
