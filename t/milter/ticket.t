@@ -100,6 +100,15 @@ answers() {
 	sed 's/^1\.test\.[A-Za-z0-9_-]*$/token/' "$T/answer" | tr '\n' ' ' | grep -qx 'token NULL token '
 }
 check 'Apache'\''s map program gets one for each request' answers
+perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Listen => 10, Local => $ARGV[0]); print "x\n"; sleep 100' \
+    "$T/hangs" >/dev/null &
+t_pids="$t_pids $!"
+hanging() {
+	await 5 test -S "$T/hangs"
+	yes '203.0.113.9 www.acme.example x' | head -20 |
+	    timeout 5 "${srcdir:-.}/contrib/apache/gatepost-token" "$T/hangs" >"$T/answer" && [ "$(grep -c NULL "$T/answer")" = 20 ]
+}
+check 'one that hangs does not make each request wait, one after the other' hanging
 check 'and does without when there is no daemon' [ "$(echo '203.0.113.9 x y' | "${srcdir:-.}/contrib/apache/gatepost-token" "$T/none")" = NULL ]
 check 'the metrics count tickets' [ "$(curl -s --unix-socket "$T/api.sock" http://gatepost/metrics | sed -n 's/^gatepost_tickets_total{quality="none"} //p')" -gt 3 ]
 # Root of a namespace of his own is who made it, outside.
