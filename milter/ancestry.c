@@ -238,7 +238,7 @@ read_all(void *arg)
 	bool ok = false;
 	int i;
 
-	/* The highest that was begun as a CGI program counts. */
+	/* The highest counts. */
 	for (i = 0; i < r->n; i++)
 		ok |= read_environ(r->pid[i], &found);
 	(void)pthread_mutex_lock(&readings_lock);
@@ -367,16 +367,19 @@ ancestry_find(int process, pid_t pid, uid_t uid, bool (*is_server)(void *cookie,
     struct ancestry_found *to)
 {
 	struct process line[GENERATIONS], again;
-	int n = climb(pid, uid, line), i;
+	int n = climb(pid, uid, line), from, i;
+	bool own;
 
 	if (n < 2 || line[n - 1].parent <= 1)
 		return false;
-	/* Where the line ends, a web server must have begun it; its own user may run CGI programs as
-	 * himself. */
-	if (!is_server(cookie, uid) && (!look(line[n - 1].parent, &again) || !is_server(cookie, again.uid)))
+	/* What a web server has begun stands where the line ends, and only that was told a visitor: what it began
+	 * itself, it told what it liked. The server's own user may run CGI programs as himself; then it is
+	 * somewhere between. The one who asks is none of his ancestors. */
+	own = is_server(cookie, uid);
+	from = own ? 1 : n - 1;
+	if (!own && (!look(line[n - 1].parent, &again) || !is_server(cookie, again.uid)))
 		return false;
-	/* The one who asks is none of his ancestors. */
-	if (!read_apart(line + 1, n - 1, to))
+	if (!read_apart(line + from, n - from, to))
 		return false;
 	/* A number that was given anew in between has another parent, or its child has. */
 	for (i = 0; i < n; i++)

@@ -10,7 +10,7 @@
  *
  * A program can change its environment for its children, but not what /proc/PID/environ shows of how it
  * was started itself. So the ancestors of the one who asks are walked up as long as they are his, and
- * the highest that was started as a CGI program counts, if a web server's user started it. Needs
+ * what a web server's user began counts, if it was begun as a CGI program. Needs
  * CAP_SYS_PTRACE, to look at other users' processes; without it nothing is ever found. A program that
  * starts itself anew (execve) with another environment, or writes over its own, is believed: this is
  * better than the sender's own word, and no proof.

@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "lib/clock.h"
+#include "lib/str.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define SITE 5		/* a user who is not the one who began his programs */
@@ -69,8 +70,7 @@ blocks(void **state)
 static bool
 is_server(void *cookie, uid_t uid)
 {
-	(void)uid;
-	return *(bool *)cookie;
+	return uid != SITE && *(bool *)cookie;
 }
 
 /* A program, begun by another user than its own as web servers begin them, and its grandchild. */
@@ -80,13 +80,18 @@ struct family {
 	int in[2], out[2];
 };
 
+/* What the program begins, with what it likes to say of itself. */
+#define PLAIN "REMOTE_ADDR=198.51.100.66 sh -c 'echo $$; read x; :'; :"
+#define FORGED "GATEWAY_INTERFACE=CGI/1.1 REMOTE_ADDR=198.51.100.66 sh -c 'sh -c \"echo \\$\\$; read x; :\"; :'; :"
+
 static void
-begin_family(struct family *f, char *const *environment)
+begin_family(struct family *f, char *const *environment, const char *program)
 {
-	static char sh[] = "sh", c[] = "-c",
-	    script[] = "REMOTE_ADDR=198.51.100.66 sh -c 'echo $$; read x; :'; :";
-	char *const argv[] = { sh, c, script, NULL };
+	static char sh[] = "sh", c[] = "-c";
+	char script[200], *const argv[] = { sh, c, script, NULL };
 	char line[40] = "";
+
+	assert_true(str_copy(script, sizeof(script), program));
 
 	assert_int_equal(pipe(f->out), 0);
 	assert_int_equal(pipe(f->in), 0);
@@ -122,12 +127,12 @@ find(const struct family *f, bool server, struct ancestry_found *to)
 }
 
 static bool
-found_below(char *const *environment, bool server, struct ancestry_found *to)
+found_below(char *const *environment, const char *program, bool server, struct ancestry_found *to)
 {
 	struct family f;
 	bool found;
 
-	begin_family(&f, environment);
+	begin_family(&f, environment, program);
 	found = find(&f, server, to);
 	/* When the process is gone, whatever is read is another's. */
 	kill(f.below, SIGKILL);
@@ -149,11 +154,16 @@ own_tree(void **state)
 	(void)state;
 	if (getuid() != 0)
 		skip();		/* whose line ends with us, who began it, must be another's */
-	assert_true(found_below(cgi, true, &found));
+	assert_true(found_below(cgi, PLAIN, true, &found));
 	net_text(&found.visitor, text);
 	assert_string_equal(text, "203.0.113.9");
-	assert_false(found_below(cgi, false, &found));
-	assert_false(found_below(plain, true, &found));
+	assert_true(found_below(cgi, FORGED, true, &found));
+	net_text(&found.visitor, text);
+	assert_string_equal(text, "203.0.113.9");
+	assert_false(found_below(cgi, PLAIN, false, &found));
+	assert_false(found_below(plain, PLAIN, true, &found));
+	/* A server begun by the web server (mod_fcgid) has no visitor; what it begins is no CGI program. */
+	assert_false(found_below(plain, FORGED, true, &found));
 }
 
 /* In place of libc's: as it is for memory that its owner has put on a file system of his, which does not
@@ -224,7 +234,7 @@ memory_that_never_comes(void **state)
 	(void)state;
 	if (getuid() != 0)
 		skip();
-	begin_family(&f, cgi);
+	begin_family(&f, cgi, PLAIN);
 	if ((pid = fork()) == 0)
 		_exit(try_hanging(&f));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
