@@ -372,8 +372,8 @@ ancestry_find(int process, pid_t pid, uid_t uid, bool (*is_server)(void *cookie,
 
 	if (n < 2 || line[n - 1].parent <= 1)
 		return false;
-	/* What a web server has begun stands where the line ends, and only that was told a visitor: what it began
-	 * itself, it told what it liked. The server's own user may run CGI programs as himself; then it is
+	/* What a web server has begun stands where the line ends, and only that was told a visitor: what it
+	 * began itself, it told what it liked. The server's own user may run CGI programs as himself; then it is
 	 * somewhere between. The one who asks is none of his ancestors. */
 	own = is_server(cookie, uid);
 	from = own ? 1 : n - 1;

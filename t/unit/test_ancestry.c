@@ -82,7 +82,8 @@ struct family {
 
 /* What the program begins, with what it likes to say of itself. */
 #define PLAIN "REMOTE_ADDR=198.51.100.66 sh -c 'echo $$; read x; :'; :"
-#define FORGED "GATEWAY_INTERFACE=CGI/1.1 REMOTE_ADDR=198.51.100.66 sh -c 'sh -c \"echo \\$\\$; read x; :\"; :'; :"
+#define FORGED "GATEWAY_INTERFACE=CGI/1.1 REMOTE_ADDR=198.51.100.66 " \
+	"sh -c 'sh -c \"echo \\$\\$; read x; :\"; :'; :"
 
 static void
 begin_family(struct family *f, char *const *environment, const char *program)
@@ -212,7 +213,7 @@ try_hanging(const struct family *f)
 		return 4;	/* a second reader for the same user */
 	if (clock_mono_us() - from > 5000000)
 		return 5;
-	/* It answers again: else who lets go and hangs again would hold us up for a while with each question. */
+	/* It answers again: else who lets go and hangs again would hold us up with each question. */
 	atomic_store(&hangs, false);
 	for (i = 0; i < 20; i++) {
 		if (find(f, true, &found) || atomic_load(&asked) != 1)
