@@ -431,6 +431,7 @@ check_ticket_answer(struct message *m, const struct store_item *item)
 	/* It was not the first after all; the message that was may still come here again. */
 	if (!m->dry)
 		ticket_book_take_back(book, m->facts.ticket->nonce, digest_of(&m->facts), clock_now());
+	m->facts.ticket_use = NULL;	/* so limits_finish does not ask again */
 	m->mode = only_told(m) ? CONF_MONITOR : CONF_ENFORCE;
 	find_replayed(m, replayed_action(m), m->facts.ticket);
 	m->mode = mode;
