@@ -171,7 +171,8 @@ struct store_usage {
 		uint32_t most;		/* the ceiling last judged against, overrides applied */
 	} at[LIMIT_WINDOWS_MAX];
 };
-/* The keys that fill the greatest part of a ceiling, fullest first; at most n. limit NULL = all. */
+/* The keys that fill the greatest part of a ceiling, fullest first; at most n. limit NULL = all, but those with
+ * a '.' in their name: these are no limits of the postmaster's. */
 int store_top(struct store *s, struct arena *a, const char *limit, size_t n, struct store_usage **to,
     struct err *e);
 /* One key; 1, 0 unknown (= nothing used), -1. */

@@ -238,8 +238,8 @@ memory_top_offer(struct memory_top *top, const struct windows_slot *s, uint32_t 
 static bool
 memory_is_limit(struct windows_slot *s, const char *limit)
 {
-	return limit == NULL ||
-	    (strlen(limit) == s->limit_len && memcmp(windows_text(s), limit, s->limit_len) == 0);
+	return limit == NULL ? memchr(windows_text(s), '.', s->limit_len) == NULL :
+	    strlen(limit) == s->limit_len && memcmp(windows_text(s), limit, s->limit_len) == 0;
 }
 
 static void

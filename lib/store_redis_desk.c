@@ -434,8 +434,8 @@ top_offer(const struct store_redis *s, struct desk_top *t, const struct redis_re
 	f.fill = top_fill(&f.usage);
 	if (f.fill == 0 || (t->n == t->most && f.fill <= t->at[t->n - 1].fill))
 		return;
-	if (!top_names(s, name, t->arena, &f.usage) ||
-	    (t->limit != NULL && strcmp(t->limit, f.usage.limit) != 0))
+	if (!top_names(s, name, t->arena, &f.usage) || (t->limit != NULL ?
+	    strcmp(t->limit, f.usage.limit) != 0 : strchr(f.usage.limit, '.') != NULL))
 		return;
 	/* A page may hold a key twice. */
 	for (i = 0; i < t->n; i++) {

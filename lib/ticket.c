@@ -439,3 +439,16 @@ ticket_book_use(struct ticket_book *b, const uint8_t nonce[TICKET_NONCE], uint64
 	pthread_mutex_unlock(&b->lock);
 	return use;
 }
+
+void
+ticket_book_take_back(struct ticket_book *b, const uint8_t nonce[TICKET_NONCE], uint64_t digest, uint64_t now)
+{
+	struct entry *entry;
+	bool found;
+
+	pthread_mutex_lock(&b->lock);
+	entry = find_entry(b, nonce, now, &found);
+	if (found && entry->digest == digest)
+		entry->until = 0;
+	pthread_mutex_unlock(&b->lock);
+}

@@ -108,5 +108,8 @@ void ticket_book_free(struct ticket_book **b);
  * false: only tells what it would be. */
 enum ticket_use ticket_book_use(struct ticket_book *b, const uint8_t nonce[TICKET_NONCE], uint64_t digest,
     unsigned times, uint64_t until, uint64_t now, bool take);
+/* Takes the first use by the message of that digest back. */
+void ticket_book_take_back(struct ticket_book *b, const uint8_t nonce[TICKET_NONCE], uint64_t digest,
+    uint64_t now);
 
 #endif

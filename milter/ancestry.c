@@ -4,24 +4,37 @@
  * ancestry - walks up /proc from a process and reads environments on the way.
  *
  * Called from the ticket socket's thread, for a process that a hostile user may own: everything is
- * bounded (generations, bytes), and what was read counts only if the processes it was read from were the
- * same before and after. It changes nothing and keeps nothing.
+ * bounded (generations, bytes, time), and what was read counts only if the processes it was read from were
+ * the same before and after. It changes nothing and keeps nothing.
+ *
+ * Who owns a process can put a file system of his own (FUSE) under its memory, and never answer: who reads
+ * there hangs for as long as he likes. So only a web server's programs are looked into at all, by a thread
+ * for each question, which is left behind when it takes too long.
  */
 #include "milter/ancestry.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/uio.h>
+
+#include "lib/clock.h"
 
 #include "lib/banned.h"
 
 #define GENERATIONS 16
 #define ENVIRON_MOST ((size_t)64 << 10)
+#define READ_MS 200u		/* of one user's processes: others wait meanwhile */
+#define SLOW_MS 20u		/* longer than memory takes */
+#define REST 100u		/* who was slow is not read for so many times as long */
+#define READERS_MOST 8u		/* threads, with those left behind, and users who rest */
 
 struct process {
 	pid_t pid, parent;
@@ -164,6 +177,169 @@ read_environ(pid_t pid, struct ancestry_found *to)
 	return ok;
 }
 
+/* ---- reading, in a thread of its own ------------------------------------------------------------ */
+
+struct reading {
+	struct reading *next;
+	uid_t uid;
+	pid_t pid[GENERATIONS];
+	int n;
+	/* under readings_lock */
+	bool done, left;		/* left: nobody waits for it any more */
+	uint64_t took, until;		/* us; until then (clock_mono_us) its user rests, 0 = under way */
+	bool ok;
+	struct ancestry_found found;
+};
+
+static pthread_mutex_t readings_lock = PTHREAD_MUTEX_INITIALIZER;	/* guards readings */
+static pthread_cond_t readings_done;
+static pthread_once_t readings_once = PTHREAD_ONCE_INIT;
+static struct reading *readings;	/* under way, and those that were slow */
+
+static void
+readings_begin(void)
+{
+	pthread_condattr_t attr;
+
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&readings_done, &attr);
+	(void)pthread_condattr_destroy(&attr);
+}
+
+/* Under the lock. */
+static void
+forget(struct reading *r)
+{
+	struct reading **at = &readings;
+
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	free(r);
+}
+
+/* Under the lock: it is done, and nobody needs it. */
+static void
+settle(struct reading *r)
+{
+	if (r->took > SLOW_MS * 1000)
+		r->until = clock_mono_us() + REST * r->took;
+	else
+		forget(r);
+}
+
+static void *
+read_all(void *arg)
+{
+	struct reading *r = arg;
+	struct ancestry_found found;
+	uint64_t began = clock_mono_us();
+	bool ok = false;
+	int i;
+
+	/* The highest counts. */
+	for (i = 0; i < r->n; i++)
+		ok |= read_environ(r->pid[i], &found);
+	(void)pthread_mutex_lock(&readings_lock);
+	r->done = true;
+	r->took = clock_mono_us() - began;
+	r->ok = ok;
+	if (ok)
+		r->found = found;
+	if (r->left)
+		settle(r);
+	(void)pthread_cond_broadcast(&readings_done);
+	(void)pthread_mutex_unlock(&readings_lock);
+	return NULL;
+}
+
+/* Under the lock. A user whose last reading hangs, or was slow, is not read again yet: others would wait for
+ * each. */
+static bool
+may_read(uid_t uid)
+{
+	uint64_t now = clock_mono_us();
+	struct reading *r, *next;
+	unsigned n = 0;
+
+	for (r = readings; r != NULL; r = next) {
+		next = r->next;
+		if (r->until != 0 && r->until <= now) {
+			forget(r);
+			continue;
+		}
+		n++;
+		if (r->uid == uid)
+			return false;
+	}
+	return n < READERS_MOST;
+}
+
+static bool
+begin(struct reading *r)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int failed;
+
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	failed = pthread_create(&thread, &attr, read_all, r);
+	(void)pthread_attr_destroy(&attr);
+	return failed == 0;
+}
+
+/* Under the lock. */
+static bool
+await(struct reading *r, struct ancestry_found *to)
+{
+	uint64_t deadline = clock_deadline(READ_MS);
+	struct timespec until = { (time_t)(deadline / 1000000), (long)(deadline % 1000000) * 1000 };
+	bool ok;
+
+	while (!r->done && pthread_cond_timedwait(&readings_done, &readings_lock, &until) != ETIMEDOUT)
+		;
+	if (!r->done) {
+		r->left = true;
+		return false;
+	}
+	ok = r->ok;
+	if (ok)
+		*to = r->found;
+	settle(r);
+	return ok;
+}
+
+/* What the environments of those n processes say; false also when they cannot be had in time. */
+static bool
+read_apart(const struct process *line, int n, struct ancestry_found *to)
+{
+	struct reading *r = calloc(1, sizeof(*r));
+	bool ok = false;
+
+	if (r == NULL)
+		abort();
+	for (r->uid = line[0].uid; r->n < n; r->n++)
+		r->pid[r->n] = line[r->n].pid;
+	(void)pthread_once(&readings_once, readings_begin);
+	(void)pthread_mutex_lock(&readings_lock);
+	if (!may_read(r->uid)) {
+		free(r);
+	} else {
+		r->next = readings;
+		readings = r;
+		if (begin(r))
+			ok = await(r, to);
+		else
+			forget(r);
+	}
+	(void)pthread_mutex_unlock(&readings_lock);
+	return ok;
+}
+
+/* ---- the tree ----------------------------------------------------------------------------------- */
+
 static bool
 alive(int process)
 {
@@ -172,26 +348,38 @@ alive(int process)
 	return process >= 0 && poll(&p, 1, 0) == 0;
 }
 
+/* From pid upwards, as long as they are this user's; 0 when there is no end to them. */
+static int
+climb(pid_t pid, uid_t uid, struct process line[GENERATIONS])
+{
+	int n;
+
+	if (pid <= 1 || !look(pid, &line[0]) || line[0].uid != uid)
+		return 0;
+	for (n = 1; n < GENERATIONS; n++)
+		if (line[n - 1].parent <= 1 || !look(line[n - 1].parent, &line[n]) || line[n].uid != uid)
+			return n;
+	return 0;
+}
+
 bool
 ancestry_find(int process, pid_t pid, uid_t uid, bool (*is_server)(void *cookie, uid_t uid), void *cookie,
     struct ancestry_found *to)
 {
 	struct process line[GENERATIONS], again;
-	bool found = false;
-	int n, i;
+	int n = climb(pid, uid, line), from, i;
+	bool own;
 
-	if (pid <= 1 || !look(pid, &line[0]) || line[0].uid != uid)
+	if (n < 2 || line[n - 1].parent <= 1)
 		return false;
-	for (n = 1; n < GENERATIONS; n++) {
-		if (line[n - 1].parent <= 1 || !look(line[n - 1].parent, &line[n]) || line[n].uid != uid)
-			break;
-		found |= read_environ(line[n].pid, to);
-	}
-	if (!found || n == GENERATIONS || line[n - 1].parent <= 1)
+	/* What a web server has begun stands where the line ends, and only that was told a visitor: what it
+	 * began itself, it told what it liked. The server's own user may run CGI programs as himself; then it is
+	 * somewhere between. The one who asks is none of his ancestors. */
+	own = is_server(cookie, uid);
+	from = own ? 1 : n - 1;
+	if (!own && (!look(line[n - 1].parent, &again) || !is_server(cookie, again.uid)))
 		return false;
-	/* Where the line ends, a web server must have begun it; its own user may run CGI programs as
-	 * himself. */
-	if (!is_server(cookie, uid) && (!look(line[n - 1].parent, &again) || !is_server(cookie, again.uid)))
+	if (!read_apart(line + from, n - from, to))
 		return false;
 	/* A number that was given anew in between has another parent, or its child has. */
 	for (i = 0; i < n; i++)

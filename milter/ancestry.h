@@ -10,7 +10,7 @@
  *
  * A program can change its environment for its children, but not what /proc/PID/environ shows of how it
  * was started itself. So the ancestors of the one who asks are walked up as long as they are his, and
- * the highest that was started as a CGI program counts, if a web server's user started it. Needs
+ * what a web server's user began counts, if it was begun as a CGI program. Needs
  * CAP_SYS_PTRACE, to look at other users' processes; without it nothing is ever found. A program that
  * starts itself anew (execve) with another environment, or writes over its own, is believed: this is
  * better than the sender's own word, and no proof.
@@ -26,7 +26,8 @@ struct ancestry_found {
 	char script[TICKET_SCRIPT_MAX + 1];	/* "" when it was not told */
 };
 
-/* process: a descriptor that stands for pid (peer.h). is_server: is this user the web server's? */
+/* process: a descriptor that stands for pid (peer.h). is_server: is this user the web server's? Takes a
+ * fifth of a second at most. Thread safe. */
 bool ancestry_find(int process, pid_t pid, uid_t uid, bool (*is_server)(void *cookie, uid_t uid),
     void *cookie,
     struct ancestry_found *to);

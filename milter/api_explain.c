@@ -279,8 +279,10 @@ limits_json(struct api_request *r, const struct store_request *judged)
 	json_t *list = json_array();
 	size_t i;
 
+	/* Without the ticket's, which is no limit. */
 	for (i = 0; judged != NULL && i < judged->n; i++)
-		json_array_append_new(list, judged_json(r, &judged->items[i]));
+		if (conf_limit_find(r->conf, judged->items[i].limit) != NULL)
+			json_array_append_new(list, judged_json(r, &judged->items[i]));
 	return list;
 }
 

@@ -96,6 +96,12 @@ struct finding *check_find(struct message *m, const struct check *c, const struc
  * again, and adds what it finds. True when the message is not to go through. */
 bool check_suspension_again(struct message *m);
 
+/* For check_limits, which alone asks the store: the use of the message's ticket is counted there too, for all
+ * relays together. False: there is nothing to count. */
+bool check_ticket_item(const struct message *m, struct store_item *to);
+/* Adds what the answered item says: nothing, or that another message has used the ticket. */
+void check_ticket_answer(struct message *m, const struct store_item *item);
+
 extern const struct check check_ticket, check_identity, check_suspension, check_ownership, check_trace,
     check_submitter, check_mailer, check_preflight, check_limits;
 

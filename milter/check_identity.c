@@ -230,8 +230,10 @@ unknown_text(const struct facts *f)
 	if (f->ticket != NULL)
 		return arena_printf(f->arena, "local user %.40s (uid %u) on %.60s is in no table",
 		    f->ticket->user, (unsigned)f->ticket->uid, f->ticket->relay);
+	if ((f->local || f->handed_on) && facts_header(f, TICKET_HEADER, 1) != NULL)
+		return "local mail with a ticket that names nobody: another finding says why";
 	if (f->local || f->handed_on)
-		return "local mail without a ticket: it was not sent with gatepost-sendmail";
+		return "local mail without a ticket: not sent with gatepost-sendmail, or that got none";
 	return "no login, and the client's address is in no table";
 }
 
@@ -286,6 +288,18 @@ compare_ticket(struct message *m, struct err *e)
 	return CHECK_DONE;
 }
 
+/* From where bounces that our hosts wrote come. Where local users have tickets, what they hand to sendmail(1)
+ * is theirs: Postfix shows its own bounces to no milter (internal_mail_filter_classes). */
+static bool
+bounces_from(const struct hosts *h, const struct message *m)
+{
+	const struct conf *c = m->services->conf;
+
+	if (m->facts.local)
+		return !c->identity.ticket || *c->submission.socket == '\0';
+	return prefixes_have(h->relays, &m->facts.client);
+}
+
 /* Our own host, as far as the connection tells: no login, and an address of ours. */
 static bool
 from_us(const struct hosts *h, const struct facts *f)
@@ -320,8 +334,7 @@ at_mail(const struct hosts *h, struct message *m, struct err *e)
 	const struct conf *c = m->services->conf;
 	int r;
 
-	f->own_bounce = f->sender_ok && f->return_path.null && f->login == NULL &&
-	    (f->local || prefixes_have(h->relays, &f->client));
+	f->own_bounce = f->sender_ok && f->return_path.null && f->login == NULL && bounces_from(h, m);
 	f->own = (reentry_on(c) || (c->identity.ticket && f->ticket_place)) && from_us(h, f);
 	r = settle(m, STAGE_MAIL, e);
 	if (r < 0)

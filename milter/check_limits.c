@@ -4,9 +4,9 @@
  * limits - does the message fit every limit that applies?
  *
  * Runs last: a message that is refused anyway takes nothing. Builds one request with every limit's
- * key and amount, and lets the store judge and take it, all or nothing, in one round trip. At MAIL it only
- * asks what the store knows without waiting: a sender found to be over is refused there until its retry
- * time. The arithmetic of windows is lib/limit.c's, the keys are limit_key.c's.
+ * key and amount, and the use of its ticket, and lets the store judge and take it, all or nothing, in one
+ * round trip. At MAIL it only asks what the store knows without waiting: a sender found to be over is
+ * refused there until its retry time. The arithmetic of windows is lib/limit.c's, the keys are limit_key.c's.
  */
 #include "milter/check.h"
 
@@ -69,7 +69,7 @@ struct asking {
 	struct limit_subject subject;
 	char client[NET_PREFIX_TEXT], submitter[LIMIT_SUBMITTER_TEXT];
 	struct store_item *items;
-	const struct conf_limit **limit_of;	/* beside each item */
+	const struct conf_limit **limit_of;	/* beside each item; NULL: the ticket's */
 	size_t n, space;
 };
 
@@ -160,16 +160,12 @@ ceilings_of(const struct conf_limit *l, const struct message *m)
 
 /* ---- the request --------------------------------------------------------------- */
 
+/* Room for one more. */
 static struct store_item *
-add_item(struct asking *q, const struct conf_limit *l)
+next_item(struct asking *q)
 {
 	struct arena *a = q->m->facts.arena;
-	const struct limit_ceilings *ceilings = ceilings_of(l, q->m);
-	char key[LIMIT_KEY_SIZE];
-	struct store_item *item;
 
-	if (ceilings == NULL || !limit_key(l, &q->subject, key, sizeof(key)))
-		return NULL;
 	if (q->n == q->space) {
 		size_t more = q->space == 0 ? 16 : q->space * 2;
 		struct store_item *items = arena_alloc(a, more * sizeof(*items));
@@ -183,7 +179,20 @@ add_item(struct asking *q, const struct conf_limit *l)
 		q->limit_of = limit_of;
 		q->space = more;
 	}
-	item = &q->items[q->n];
+	return &q->items[q->n];
+}
+
+static struct store_item *
+add_item(struct asking *q, const struct conf_limit *l)
+{
+	struct arena *a = q->m->facts.arena;
+	const struct limit_ceilings *ceilings = ceilings_of(l, q->m);
+	char key[LIMIT_KEY_SIZE];
+	struct store_item *item;
+
+	if (ceilings == NULL || !limit_key(l, &q->subject, key, sizeof(key)))
+		return NULL;
+	item = next_item(q);
 	memset(item, 0, sizeof(*item));
 	item->limit = l->name;
 	item->key = arena_strdup(a, key);
@@ -360,6 +369,8 @@ fill_request(struct asking *q, struct err *e)
 		if (r < 0)
 			return -1;
 	}
+	if (check_ticket_item(q->m, next_item(q)))
+		q->limit_of[q->n++] = NULL;
 	return 0;
 }
 
@@ -480,7 +491,9 @@ read_answers(struct asking *q, const struct store_request *r)
 		struct excess x = { q->limit_of[i], item->key, item->ceiling, item->used, item->retry_at,
 		    item->kind == STORE_SUM ? item->amount : (uint32_t)item->n_values };
 
-		if (item->over && !item->exempt)
+		if (x.limit == NULL)
+			check_ticket_answer(m, item);
+		else if (item->over && !item->exempt)
 			find_exceeded(m, &x);
 		else if (item->warned && r->taken)
 			find_warning(m, q->limit_of[i], item);
@@ -619,8 +632,6 @@ limits_run(void *state, enum stage stage, struct message *m, struct err *e)
 	bool back = m->facts.class == CLASS_REENTERED;
 
 	(void)state;
-	if (!back && m->services->conf->n_limits == 0)
-		return CHECK_DONE;
 	if (stage == STAGE_MAIL)
 		return ask_known(m);
 	/* Explain shows the limits of a refused message too: it takes nothing. */
@@ -629,7 +640,8 @@ limits_run(void *state, enum stage stage, struct message *m, struct err *e)
 	return back ? judge_reentered(m, e) : judge(m, e);
 }
 
-/* Refusals are charged when all is over: by other checks only, else a limit would keep itself full. */
+/* Refusals, and the refused message's ticket, are charged when all is over: by other checks only, else a limit
+ * would keep itself full. */
 static bool
 refused_by_others(const struct message *m)
 {
@@ -662,6 +674,9 @@ limits_finish(void *state, struct message *m)
 		item->amount = 1;
 		item->always = true;
 	}
+	/* A bounce shows the ticket to whoever gets it: so it is spent, if it was not. */
+	if (check_ticket_item(m, next_item(&q)))
+		q.limit_of[q.n++] = NULL;
 	r.items = q.items;
 	r.n = q.n;
 	/* Nobody waits for the answer: a store that cannot take it now loses one refusal's count, no mail. */

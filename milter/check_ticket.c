@@ -13,8 +13,10 @@
  *
  * A ticket is good for one message. The MTA may offer that message again (the filter was gone), or in
  * several parts (many recipients), so what counts as the same message is its return-path and header,
- * without what the MTA adds anew each time. The count is kept in this process alone: another relay with
- * the same keys would take the same ticket once more, while it is valid.
+ * without what the MTA adds anew each time. That is looked up in two places. The book of this process says
+ * at once what it knows, and bounds how often the same message may come. The store, which relays share and
+ * which outlives a restart, is asked by check_limits with everything else of the message: there a ticket is
+ * a set that may have one member.
  */
 #include "milter/check.h"
 
@@ -219,6 +221,31 @@ use(struct message *m, const struct ticket *t, uint64_t now)
 	return ticket_book_use(book, t->nonce, digest_of(&m->facts), USES_MOST, until, now, !m->dry);
 }
 
+/* Keys of the store are text. */
+static const char *
+hex(struct arena *a, const uint8_t *from, size_t n)
+{
+	static const char digit[] = "0123456789abcdef";
+	char *text = arena_alloc(a, 2 * n + 1);
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		text[2 * i] = digit[from[i] >> 4];
+		text[2 * i + 1] = digit[from[i] & 15];
+	}
+	text[2 * n] = '\0';
+	return text;
+}
+
+static void
+find_replayed(struct message *m, enum conf_action action, const struct ticket *t)
+{
+	struct arena *a = m->facts.arena;
+
+	find_bad(m, "ticket.replayed", action, local_user_text(a, t), arena_printf(a,
+	    "the ticket of user %.100s was used before, by another message", local_user_text(a, t)));
+}
+
 static void
 take(struct message *m, const struct ticket *t)
 {
@@ -308,11 +335,10 @@ judge(struct message *m, const struct header *h)
 	if (result == TICKET_EXPIRED)
 		find_late(m, t, now);
 	else if (use(m, t, now) == TICKET_SPENT) {
-		find_bad(m, "ticket.replayed", m->services->conf->submission.forged, local_user_text(a, t),
-		    arena_printf(a, "the ticket of user %.100s was used before, by another message",
-		    local_user_text(a, t)));
+		find_replayed(m, m->services->conf->submission.forged, t);
 		return;
-	}
+	} else
+		m->facts.ticket_use = arena_printf(a, "%016llx", (unsigned long long)digest_of(&m->facts));
 	take(m, t);
 }
 
@@ -347,4 +373,66 @@ ticket_run(void *state, enum stage stage, struct message *m, struct err *e)
 	}
 	take_userid(m);
 	return CHECK_DONE;
+}
+
+/* ---- with the store ----------------------------------------------------------------------------- */
+
+#define TICKET_LIMIT "submission.ticket"	/* no configured limit has a '.' in its name */
+
+/* What such a message comes to: a spent ticket names nobody, so where nothing else did, it is unidentified
+ * too. */
+static enum conf_action
+replayed_action(const struct message *m)
+{
+	const struct conf *c = m->services->conf;
+	const struct facts *f = &m->facts;
+	enum conf_action nobody = f->local || f->handed_on ? c->identity.local : c->identity.unidentified;
+
+	if (!f->identity_late || !f->by_ticket || c->identity.mode == CONF_MONITOR)
+		nobody = CONF_ACCEPT;
+
+	return nobody > c->submission.forged ? nobody : c->submission.forged;
+}
+
+static bool
+only_told(const struct message *m)
+{
+	return m->services->conf->mode == CONF_MONITOR || m->services->conf->submission.mode == CONF_MONITOR;
+}
+
+bool
+check_ticket_item(const struct message *m, struct store_item *to)
+{
+	const struct facts *f = &m->facts;
+	/* For as long as it can be good anywhere, clocks being as different as it lasts; whole seconds. */
+	struct limit_ceiling one = { .most = 1,
+	    .length = (2 * m->services->conf->submission.valid + 999) / 1000 * 1000 };
+
+	if (f->ticket_use == NULL)
+		return false;
+	memset(to, 0, sizeof(*to));
+	to->limit = TICKET_LIMIT;
+	to->key = hex(f->arena, f->ticket->nonce, sizeof(f->ticket->nonce));
+	to->kind = STORE_DISTINCT;
+	to->values = &f->ticket_use;
+	to->n_values = 1;
+	limit_ceilings_add(&to->ceilings, &one);
+	to->soft = only_told(m) || replayed_action(m) < CONF_DEFER;
+	return true;
+}
+
+void
+check_ticket_answer(struct message *m, const struct store_item *item)
+{
+	enum conf_mode mode = m->mode;
+
+	if (!item->over)
+		return;
+	/* It was not the first after all; the message that was may still come here again. */
+	if (!m->dry)
+		ticket_book_take_back(book, m->facts.ticket->nonce, digest_of(&m->facts), clock_now());
+	m->facts.ticket_use = NULL;	/* so limits_finish does not ask again */
+	m->mode = only_told(m) ? CONF_MONITOR : CONF_ENFORCE;
+	find_replayed(m, replayed_action(m), m->facts.ticket);
+	m->mode = mode;
 }

@@ -76,6 +76,7 @@ struct facts {
 	bool handed_on;			/* local mail, over SMTP from identity.userid_from */
 	const struct ticket *ticket;	/* genuine, and this message's to use; NULL without one. Of mail
 					 * handed on without one: what the MTA tells, its user alone */
+	const char *ticket_use;		/* what message uses it, as text for the store; NULL: no use */
 	const char *script;		/* path of the program that sent, as it said; NULL */
 
 	/* identity */

@@ -82,9 +82,23 @@ command(const struct sendmail_conf *c, const struct sendmail_options *o)
 	return (char **)argv;
 }
 
-/* Its standard input is a pipe that we write to. */
+/* What would end us alone, with half of the message handed over, waits until all of it is. */
+static void
+hold_signals(sigset_t *old)
+{
+	sigset_t some;
+
+	sigemptyset(&some);
+	sigaddset(&some, SIGHUP);
+	sigaddset(&some, SIGINT);
+	sigaddset(&some, SIGQUIT);
+	sigaddset(&some, SIGTERM);
+	sigprocmask(SIG_BLOCK, &some, old);
+}
+
+/* Its standard input is a pipe that we write to; its signals are those in old. */
 static pid_t
-start(const struct sendmail_conf *c, const struct sendmail_options *o, int *to)
+start(const struct sendmail_conf *c, const struct sendmail_options *o, const sigset_t *old, int *to)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t how;
@@ -104,7 +118,8 @@ start(const struct sendmail_conf *c, const struct sendmail_options *o, int *to)
 	posix_spawn_file_actions_adddup2(&files, ends[0], STDIN_FILENO);
 	posix_spawnattr_init(&how);
 	posix_spawnattr_setsigdefault(&how, &pipe_signal);
-	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigmask(&how, old);
+	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 	r = posix_spawn(&pid, c->sendmail, &files, &how, argv, environ);
 	posix_spawnattr_destroy(&how);
 	posix_spawn_file_actions_destroy(&files);
@@ -158,12 +173,14 @@ hand_over(const struct sendmail_conf *c, const struct sendmail_options *o, struc
 	char value[TICKET_VALUE];
 	bool ticket = get_ticket(c, value, sizeof(value)) == 0;
 	struct err e;
+	sigset_t old;
 	pid_t pid;
 	int to, r, status;
 
 	if (!ticket && !c->queue)
 		return EX_TEMPFAIL;
-	if ((pid = start(c, o, &to)) < 0)
+	hold_signals(&old);
+	if ((pid = start(c, o, &old, &to)) < 0)
 		return EX_OSERR;
 	r = sendmail_message_write(m, to, ticket ? value : NULL, &e);
 	if (r == 0 && more)
@@ -174,6 +191,7 @@ hand_over(const struct sendmail_conf *c, const struct sendmail_options *o, struc
 		kill(pid, SIGKILL);
 	}
 	close(to);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 	status = status_of(pid, c->sendmail);
 	if (r < 0 && e.code != ERR_GONE)
 		return EX_IOERR;
@@ -231,6 +249,8 @@ main(int argc, char **argv)
 		status = EX_CONFIG;
 	} else if ((status = check_real(c.sendmail)) == EX_OK) {
 		signal(SIGPIPE, SIG_IGN);
+		/* A caller that ignores it hands that on, and the real one's status would be lost. */
+		signal(SIGCHLD, SIG_DFL);
 		status = o.task == SENDMAIL_SEND ? send_message(&c, &o) : call_real(&c, o.task);
 	}
 	sendmail_options_free(&o);

@@ -169,7 +169,7 @@ read_task(struct reading *r, const char *argument)
 		{ "p", SENDMAIL_LIST, NULL },
 		{ "i", SENDMAIL_ALIASES, NULL },
 		{ "s", SENDMAIL_SEND,
-		    "SMTP on standard input has no ticket; use SMTP to a port, or plain sendmail" },
+		    "SMTP on standard input has no ticket; call it with -t -i, or use SMTP to a port" },
 		{ "d", SENDMAIL_SEND, "this is no daemon" },
 		{ "D", SENDMAIL_SEND, "this is no daemon" },
 		{ "l", SENDMAIL_SEND, "this is no daemon" },

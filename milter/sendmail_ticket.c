@@ -20,6 +20,8 @@
 
 #define QUESTION 4000
 #define ANSWER 1024
+#define PAUSE_LEAST 20		/* ms between two attempts */
+#define PAUSE_MOST 320
 
 static void
 say(struct str *to, const char *name, const char *value, size_t most)
@@ -72,7 +74,8 @@ call(const char *path, uint64_t deadline, struct err *e)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most)) < 0 ||
 	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
-		err_set(e, ERR_GONE, "%s: %s", path, strerror(errno));
+		err_set(e, errno == ENOENT || errno == ECONNREFUSED ? ERR_GONE : ERR_SYSTEM, "%s: %s", path,
+		    strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -112,27 +115,47 @@ read_answer(const char *answer, char *value, size_t size, struct err *e)
 		if (*c < 0x20 || *c > 0x7e)
 			return err_set(e, ERR_INPUT, "the daemon's answer cannot be read");
 	if (strncmp(answer, "ticket ", 7) != 0)
-		return err_set(e, ERR_DENIED, "the daemon gives no ticket: %.100s", answer);
+		return err_set(e, strncmp(answer, "later ", 6) == 0 ? ERR_GONE : ERR_DENIED,
+		    "the daemon gives no ticket: %.100s", answer);
 	return str_copy(value, size, answer + 7) ? 0 : err_set(e, ERR_INPUT, "the ticket is too long");
 }
 
+static int
+try(const char *path, const struct str *question, uint64_t deadline, char *value, size_t size, struct err *e)
+{
+	char answer[ANSWER] = "";
+	int fd = call(path, deadline, e), r;
+
+	if (fd < 0)
+		return -1;
+	r = ask(fd, question, answer, deadline, e);
+	close(fd);
+	return r < 0 ? -1 : read_answer(answer, value, size, e);
+}
+
+/* A daemon that starts anew is gone for a moment, and one of whom this user asks too much at a time hangs up.
+ * Without a ticket the mail may be refused for good: so it is worth the time that we have. */
 int
 sendmail_ticket_get(const char *path, unsigned timeout, const struct sendmail_says *says, char *value,
     size_t size, struct err *e)
 {
-	uint64_t deadline = clock_deadline(timeout);
-	char question[QUESTION], answer[ANSWER] = "";
+	uint64_t deadline = clock_deadline(timeout), left;
+	char question[QUESTION];
 	struct str q = STR_IN(question);
-	int fd, r;
+	int pause = PAUSE_LEAST;
 
 	str_cat(&q, "gatepost-ticket 1\n");
 	say(&q, "token", says->token, 1000);
 	say(&q, "address", says->address, 100);
 	say(&q, "script", says->script, 1000);
 	str_cat(&q, "\n");
-	if ((fd = call(path, deadline, e)) < 0)
-		return -1;
-	r = ask(fd, &q, answer, deadline, e);
-	close(fd);
-	return r < 0 ? -1 : read_answer(answer, value, size, e);
+	while (try(path, &q, deadline, value, size, e) < 0) {
+		left = clock_left(deadline);
+		if (e->code != ERR_GONE || left <= (uint64_t)pause)
+			return -1;
+		(void)poll(NULL, 0, pause);
+		if (pause < PAUSE_MOST)
+			pause *= 2;
+	}
+	return 0;
 }

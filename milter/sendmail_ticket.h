@@ -12,7 +12,8 @@
 /* What the sender has to say; NULL = nothing. What holds control characters is left out. */
 struct sendmail_says { const char *token, *address, *script; };
 
-/* Waits timeout ms in all. 0 with the header's value, or -1 with e (ERR_DENIED: the daemon gives none). */
+/* Waits timeout ms in all, also for a daemon that is not there. 0 with the header's value, or -1 with e
+ * (ERR_DENIED: the daemon gives none). */
 int sendmail_ticket_get(const char *socket, unsigned timeout, const struct sendmail_says *says, char *value,
     size_t size, struct err *e);
 

@@ -18,7 +18,7 @@ UNIT = \
 	t/unit/test_store_threads t/unit/test_str t/unit/test_table t/unit/test_table_contract \
 	t/unit/test_ticket t/unit/test_trace t/unit/test_trace_memory t/unit/test_verdict
 UNIT_THREADS = \
-	t/unit/test_alert t/unit/test_cache t/unit/test_check_mailer t/unit/test_conf t/unit/test_dns \
+	t/unit/test_alert t/unit/test_ancestry t/unit/test_cache t/unit/test_check_mailer t/unit/test_conf t/unit/test_dns \
 	t/unit/test_log t/unit/test_mail t/unit/test_redis_conn t/unit/test_signature t/unit/test_spf \
 	t/unit/test_store_redis t/unit/test_store_threads t/unit/test_table_contract \
 	t/unit/test_trace_memory

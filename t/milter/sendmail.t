@@ -36,10 +36,10 @@ complains() {
 }
 
 real 'echo "$@"' 'cat'
-conf
+conf 'timeout = 50ms'
 check 'without a daemon the mail goes on' sends 0 -t -fbob@acme.example
 check 'as it came' got '^-i -t -f bob@acme.example~Subject: x~~text~$'
-conf 'without_ticket = tempfail'
+conf 'timeout = 50ms' 'without_ticket = tempfail'
 check 'or not, when so configured' sends 75 -t
 check 'and why is said' complains 'no ticket: .*submission.sock: No such file'
 check 'nothing was sent then' [ ! -s "$T/got" ]
@@ -53,7 +53,16 @@ submission : { socket = "unix:$T/submission.sock"; };
 tables : { accounts = "file:$T/accounts"; domains = "file:$T/domains"; networks = "cidr:$T/networks";
            users = "file:$T/users"; };
 END
+# Mail that comes while the daemon starts anew must not go without.
+conf 'timeout = 20s'
+sends 0 a@b.example >/dev/null &
+t_waits=$!
 daemon_start
+early() {
+	wait "$t_waits" && got '^-i a@b.example~Gatepost-Ticket: '
+}
+check 'a daemon that is not there yet is waited for' early
+conf
 check 'with one, it has a ticket' sends 0 a@b.example
 check 'on top' got '^-i a@b.example~Gatepost-Ticket: v=1; k=test; t=[A-Za-z0-9_-]*~Subject: x~~text~$'
 check 'the queue is the real one'\''s' sends 0 -bp
@@ -69,6 +78,17 @@ real 'cat >/dev/null' 'exit 67'
 check 'the real one'\''s status is ours' sends 67 -t
 real 'exit 65'
 check 'also when it reads nothing' sends 65 -t
+heedless() {
+	echo x | perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' "$T/bin/gatepost-sendmail" a@b.example
+	[ $? -eq 65 ]
+}
+check 'also to a caller who ignores his children' heedless
+real 'head -c 1 >/dev/null' 'kill $PPID' 'wc -c >"${0%/*}/size"'
+ended() {
+	head -c 3000000 /dev/zero | "$T/bin/gatepost-sendmail" -i a@b.example
+	await 5 grep -qx '3000[0-9]*' "$T/bin/size" || { cat "$T/bin/size"; return 1; }
+}
+check 'who ends it in between does not get half of a message sent' ended
 real 'kill -9 $$'
 check 'its death by a signal is told' sends 70 -t
 large() {

@@ -100,6 +100,15 @@ answers() {
 	sed 's/^1\.test\.[A-Za-z0-9_-]*$/token/' "$T/answer" | tr '\n' ' ' | grep -qx 'token NULL token '
 }
 check 'Apache'\''s map program gets one for each request' answers
+perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Listen => 10, Local => $ARGV[0]); print "x\n"; sleep 100' \
+    "$T/hangs" >/dev/null &
+t_pids="$t_pids $!"
+hanging() {
+	await 5 test -S "$T/hangs"
+	yes '203.0.113.9 www.acme.example x' | head -20 |
+	    timeout 5 "${srcdir:-.}/contrib/apache/gatepost-token" "$T/hangs" >"$T/answer" && [ "$(grep -c NULL "$T/answer")" = 20 ]
+}
+check 'one that hangs does not make each request wait, one after the other' hanging
 check 'and does without when there is no daemon' [ "$(echo '203.0.113.9 x y' | "${srcdir:-.}/contrib/apache/gatepost-token" "$T/none")" = NULL ]
 check 'the metrics count tickets' [ "$(curl -s --unix-socket "$T/api.sock" http://gatepost/metrics | sed -n 's/^gatepost_tickets_total{quality="none"} //p')" -gt 3 ]
 # Root of a namespace of his own is who made it, outside.
@@ -259,6 +268,15 @@ header From: ceo@bank.example
 eom
 expect reply 550 5.7.1 From address ceo@bank.example is not registered
 
+test and without one it is none either
+connect pickup
+id 4T15
+mail
+rcpt x@dest.example
+header From: Your Bank <MAILER-DAEMON@out1>
+eom
+expect reply 550 5.7.1 sender not identified
+
 test garbage and a thousand copies are removed, and nobody's
 connect pickup
 id 4T12
@@ -281,6 +299,39 @@ eom
 expect hold
 expect fields Gatepost-Ticket 0
 END
+# The store remembers, over a restart: nobody uses another's once more.
+before=$(new)
+used_by() {
+	play <<-END
+	test $1
+	connect pickup
+	id $2
+	mail bob@acme.example
+	rcpt $3@dest.example
+	header Gatepost-Ticket: $before
+	header From: bob@acme.example
+	eom
+	expect $4
+	END
+}
+used_by 'used before a restart' 4T40 x pass
+check 'the daemon ends' daemon_stop
+daemon_start
+used_by 'not by another message after it' 4T42 other 'reply 550 5.7.1 the message'\''s local ticket is not valid'
+used_by 'by the same' 4T41 x pass
+used_by 'and again not by another' 4T43 other 'reply 550 5.7.1'
+used_by 'which takes nothing from the first' 4T44 x pass
+check 'which is told' log_has 'qid=4T42 verdict=reject code=ticket\.replayed'
+explained_whole() {
+	printf 'Gatepost-Ticket: %s\nFrom: bob@acme.example\n\ntext\n' "$(new)" >"$T/whole.eml"
+	ctl explain "$T/whole.eml" --local --sender bob@acme.example --recipient x@dest.example >"$T/explained" 2>&1
+	grep -q '^customer *acme' "$T/explained" && ! grep -q 'submission\.ticket' "$T/explained" || { cat "$T/explained"; return 1; }
+}
+check 'explain and top show limits alone' explained_whole
+top_shows() {
+	ctl top >"$T/top" 2>&1 && grep -q visitor "$T/top" && ! grep -q ticket "$T/top" || { cat "$T/top"; return 1; }
+}
+check 'top as well' top_shows
 check 'the log has user, script and quality' log_has \
     "qid=4T01 verdict=accept .*account=$user@out1 .*user=$user@out1 script=/srv/form.php submitter=203.0.113.7 quality=claimed"
 check 'replayed' log_has 'kind=ticket\.replayed .*qid=4T03'

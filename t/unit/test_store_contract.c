@@ -858,6 +858,9 @@ test_top(void **state)
 		assert_true(fixture_take(f, "customer", key, i, "100/1h 10000/1d"));
 	}
 	assert_true(fixture_take(f, "burst", "c7", 9, "10/1m"));
+	/* No limit of anybody's: only who names it is shown it. */
+	assert_true(fixture_take(f, "own.count", "c0", 1, "1/1d"));
+	assert_int_equal(store_top(f->store, f->arena, "own.count", 3, &top, NULL), 1);
 	assert_int_equal(store_top(f->store, f->arena, NULL, 3, &top, NULL), 3);
 	assert_string_equal(top[0].limit, "burst");
 	assert_string_equal(top[0].key, "c7");

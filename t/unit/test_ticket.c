@@ -305,6 +305,22 @@ uses_are_counted(void **state)
 }
 
 static void
+a_use_can_be_taken_back(void **state)
+{
+	static const uint8_t nonce[TICKET_NONCE] = { 1 };
+	struct ticket_book *b = ticket_book_new(8);
+
+	(void)state;
+	ticket_book_take_back(b, nonce, 1, NOW);
+	assert_int_equal(ticket_book_use(b, nonce, 1, 3, NOW + 100, NOW, true), TICKET_FIRST);
+	ticket_book_take_back(b, nonce, 2, NOW);	/* not that message's */
+	assert_int_equal(ticket_book_use(b, nonce, 2, 3, NOW + 100, NOW, true), TICKET_SPENT);
+	ticket_book_take_back(b, nonce, 1, NOW);
+	assert_int_equal(ticket_book_use(b, nonce, 2, 3, NOW + 100, NOW, true), TICKET_FIRST);
+	ticket_book_free(&b);
+}
+
+static void
 as_many_as_promised_are_remembered(void **state)
 {
 	enum { MOST = 20000 };
@@ -342,6 +358,7 @@ main(void)
 		cmocka_unit_test(other_tokens_are_none),
 		cmocka_unit_test(texts_are_made_safe),
 		cmocka_unit_test(uses_are_counted),
+		cmocka_unit_test(a_use_can_be_taken_back),
 		cmocka_unit_test(as_many_as_promised_are_remembered),
 	};
 
