@@ -198,6 +198,27 @@ print_relays(struct arena *a, const json_t *s, uint64_t now)
 	}
 }
 
+static void
+print_dns(const json_t *d)
+{
+	if (d == NULL)
+		return;
+	printf("dns       %" PRIu64 " questions, %" PRIu64 " answered from memory; %" PRIu64 " failed, %" PRIu64
+	       " came too late\n", number_of(d, "asked"), number_of(d, "hits"), number_of(d, "failed"),
+	    number_of(d, "late"));
+}
+
+static void
+print_memory(const json_t *m)
+{
+	if (number_of(m, "written") + number_of(m, "bytes") == 0)
+		return;
+	printf("memory    %" PRIu64 " messages written down for complaints, %" PRIu64 " KiB\n",
+	    number_of(m, "written"), number_of(m, "bytes") / 1024);
+	if (number_of(m, "dropped") > 0)
+		printf("          %" PRIu64 " were not: the disk is slow or full\n", number_of(m, "dropped"));
+}
+
 void
 ctl_print_status(struct arena *a, const struct json_t *j)
 {
@@ -218,6 +239,8 @@ ctl_print_status(struct arena *a, const struct json_t *j)
 	       " dropped; %" PRIu64 " incidents open\n",
 	    number_of(alerts, "told"), number_of(alerts, "suppressed"), number_of(alerts, "dropped"),
 	    number_of(alerts, "open"));
+	print_memory(json_object_get(j, "memory"));
+	print_dns(json_object_get(j, "dns"));
 	for (i = 0; i < json_array_size(tables); i++) {
 		const json_t *t = json_array_get(tables, i);
 
