@@ -26,7 +26,7 @@ check 'a good configuration is found good' finds 0 ': ok$'
 check 'a setting that stands there is shown' shows 'store.budget = "70ms";'
 check 'and one that does not' shows 'store.memory = "256M";'
 check 'and limits' shows \
-    'limits = ( { name = "few"; per = [ "account" ]; when = { mailer = [ "bulk" ]; sender = "any"; }; count = "recipients"; ceilings = [ "6/1h" ]; action = "defer"; mode = "enforce"; } );'
+    'limits = ( { name = "few"; per = "account"; when = { mailer = [ "bulk" ]; sender = "any"; }; count = "recipients"; ceilings = [ "6/1h" ]; action = "defer"; mode = "enforce"; } );'
 "$GATEPOST" -v >"$T/out" 2>&1
 check '-v alone means nothing' [ $? -eq 2 ]
 
