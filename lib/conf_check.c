@@ -170,8 +170,7 @@ check_trace(struct conf_reader *r, const struct conf *c)
 	};
 	const char *const ours[] = { c->trace.customer.header, c->trace.submitter.header,
 	    c->trace.sealed.header,
-	    c->mailers.header, c->preflight.header, c->tag_header, c->slow_header, "X-Report-Abuse",
-	    "CFBL-Address",
+	    c->mailers.header, c->preflight.header, c->tag_header, c->slow_header, "X-Report-Abuse", "CFBL-Address",
 	    "CFBL-Feedback-ID", "Feedback-ID", "Authentication-Results" };
 	struct conf_place also = check_place(r, "trace.also");
 	size_t i, j;
