@@ -23,7 +23,8 @@ for f in usr/sbin/gatepost usr/sbin/gatepost-sendmail usr/sbin/gatepostctl usr/s
     usr/share/gatepost/gatepost-prepend.php etc/gatepost/users etc/gatepost/sendmail.conf etc/gatepost/gatepost.conf \
     etc/gatepost/signatures.conf etc/gatepost/domains \
     usr/share/man/man8/gatepost.8 usr/share/man/man5/gatepost.conf.5 usr/share/man/man5/gatepost-tables.5 \
-    usr/share/man/man5/gatepost-signatures.5 usr/share/man/man8/gatepostctl.8 usr/lib/systemd/system/gatepost.service; do
+    usr/share/man/man5/gatepost-signatures.5 usr/share/man/man8/gatepostctl.8 usr/lib/systemd/system/gatepost.service \
+    usr/lib/sysusers.d/gatepost.conf usr/lib/tmpfiles.d/gatepost.conf; do
 	[ -f "$tmp/root/$f" ] || { echo "# $f is not installed" >"$tmp/log"; fail 3 'make install'; }
 done
 echo '# mine' >>"$tmp/root/etc/gatepost/domains"
