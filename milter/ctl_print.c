@@ -641,7 +641,8 @@ print_checks(struct arena *a, const json_t *checks)
 		const json_t *c = json_array_get(checks, i), *findings = json_object_get(c, "findings");
 
 		if (json_array_size(findings) == 0)
-			printf("%-12s  no objection\n", text_of(a, c, "check"));
+			printf("%-12s  %s%s\n", text_of(a, c, "check"), has(c, "off") ? "off: " : "no objection",
+			    text_of(a, c, "off"));
 		for (k = 0; k < json_array_size(findings); k++) {
 			printf("%-12s  ", k == 0 ? text_of(a, c, "check") : "");
 			print_finding(a, json_array_get(findings, k));
