@@ -728,8 +728,9 @@ signature_match(const struct signature_set *s, const struct signature_header *he
 static bool
 is_everyones(const char *name)
 {
-	static const char *const names[] = { "bcc", "cc", "content-transfer-encoding", "content-type", "date", "from",
-		"message-id", "mime-version", "received", "reply-to", "return-path", "sender", "subject", "to" };
+	static const char *const names[] = { "bcc", "cc", "content-transfer-encoding", "content-type", "date",
+		"from", "message-id", "mime-version", "received", "reply-to", "return-path", "sender", "subject",
+		"to" };
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
