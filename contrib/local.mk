@@ -14,5 +14,9 @@ contrib/gatepost.service: contrib/systemd/gatepost.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) contrib && $(SED) 's,@sbindir[@],$(sbindir),g' $(srcdir)/contrib/systemd/gatepost.service.in >$@.tmp && mv $@.tmp $@
 
 systemdsystemunit_DATA = contrib/systemd/gatepost.socket
+sysusersdir = $(prefix)/lib/sysusers.d
+sysusers_DATA = contrib/systemd/sysusers.d/gatepost.conf
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
+tmpfiles_DATA = contrib/systemd/tmpfiles.d/gatepost.conf
 nodist_systemdsystemunit_DATA = contrib/gatepost.service
 CLEANFILES += contrib/gatepost.service

@@ -185,9 +185,8 @@ conf_row_value(const struct conf *c, size_t n, struct str *to)
 	u->type->write(to, u, (const char *)c + u->at);
 }
 
-/* The whole value, for comparing; the caller frees it. */
-static char *
-conf_value_new(const struct conf *c, size_t row)
+char *
+conf_row_value_new(const struct conf *c, size_t row)
 {
 	struct str s = { NULL, 0, 256, false };
 
@@ -216,8 +215,8 @@ conf_compare_fixed(const struct conf *now, const struct conf *next, struct conf_
 	for (i = 0; i < conf_table_main.n; i++) {
 		if (conf_table_main.rules[i].row.reloadable)
 			continue;
-		a = conf_value_new(now, i);
-		b = conf_value_new(next, i);
+		a = conf_row_value_new(now, i);
+		b = conf_row_value_new(next, i);
 		if (strcmp(a, b) != 0) {
 			differ++;
 			conf_problem_at(&r, h->place[i], conf_table_main.rules[i].row.path,

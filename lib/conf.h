@@ -254,5 +254,7 @@ const struct conf_row *conf_row(size_t n);
 /* The value that row n has in c, as it would be written in the file; "" for a member of a list of groups. */
 struct str;
 void conf_row_value(const struct conf *c, size_t n, struct str *to);
+/* The same, however long it is; the caller frees it. */
+char *conf_row_value_new(const struct conf *c, size_t n);
 
 #endif

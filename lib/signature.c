@@ -724,6 +724,21 @@ signature_match(const struct signature_set *s, const struct signature_header *he
 #define MISSING_MAX 400u
 #define OWN_NAME_TESTS 3u	/* a field that so few conditions are about says something by being there */
 
+/* Every message has these: that one is there, with another value, is no likeness. */
+static bool
+is_everyones(const char *name)
+{
+	static const char *const names[] = { "bcc", "cc", "content-transfer-encoding", "content-type", "date",
+		"from", "message-id", "mime-version", "received", "reply-to", "return-path", "sender", "subject",
+		"to" };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (str_ieq(name, names[i]))
+			return true;
+	return false;
+}
+
 struct closeness {
 	unsigned missing;	/* things that would have to change */
 	unsigned held;		/* conditions that hold */
@@ -747,7 +762,8 @@ closeness_of(const struct matching *w, const struct signature_entry *e)
 		}
 		c.held += holds;
 		c.near += !holds && w->first[t->name] != NO_FIELD &&
-		    w->set->names[t->name].n_tests <= OWN_NAME_TESTS;
+		    w->set->names[t->name].n_tests <= OWN_NAME_TESTS &&
+		    !is_everyones(w->set->names[t->name].text);
 		if (e->conditions[i].how == SIGNATURE_ANY) {
 			any = true;
 			any_holds |= holds;

@@ -72,7 +72,9 @@ windows_lock(struct windows *w, const char *file, struct err *e)
 	(void)snprintf(path, sizeof(path), "%s-lock", file);
 	w->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (w->lock_fd < 0)
-		return err_set(e, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+		return err_set(e, ERR_SYSTEM,
+		    "%s: %s; the folder of store.file must be there, and the daemon's user be able to write in it", path,
+		    strerror(errno));
 	if (flock(w->lock_fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK)
 			return err_set(e, ERR_SYSTEM, "%s: %s", path, strerror(errno));

@@ -38,25 +38,18 @@ static const struct table_driver *const table_drivers[] = { &table_file, &table_
 
 #define TABLE_DRIVERS (sizeof(table_drivers) / sizeof(table_drivers[0]))
 
-/* The types with the separator between them. */
-static void
-table_types_join(char *to, size_t size, const char *separator)
-{
-	struct str s = { to, 0, size, false };
-	size_t i;
-
-	for (i = 0; i < TABLE_DRIVERS; i++) {
-		str_cat(&s, i == 0 ? "" : separator);
-		str_cat(&s, table_drivers[i]->type);
-	}
-}
-
 static char table_types_text[128];	/* written once, under the pthread_once below */
 
 static void
 table_types_once(void)
 {
-	table_types_join(table_types_text, sizeof(table_types_text), " ");
+	struct str s = STR_IN(table_types_text);
+	size_t i;
+
+	for (i = 0; i < TABLE_DRIVERS; i++) {
+		str_cat(&s, i == 0 ? "" : ", ");
+		str_cat(&s, table_drivers[i]->type);
+	}
 }
 
 const char *
@@ -87,7 +80,7 @@ table_spec_ok(const char *spec, char *allowed, size_t size)
 	if (table_driver_of(spec) != NULL)
 		return 1;
 	if (size > 0)
-		table_types_join(allowed, size, ", ");
+		(void)str_copy(allowed, size, table_types());
 	return 0;
 }
 

@@ -71,7 +71,7 @@ size_t table_bytes(const struct table *t);
 
 /* True when "type:" of spec is built in; else the list of types goes to allowed ("file, cidr"). */
 int table_spec_ok(const char *spec, char *allowed, size_t size);
-/* The types built in, as "file cidr". */
+/* The types built in, as "file, cidr". */
 const char *table_types(void);
 
 /* Reads attribute name from a value like `plan=standard since=2026-01-31 name="Acme Ltd"`.

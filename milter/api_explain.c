@@ -189,11 +189,28 @@ check_json(json_t *take_findings, const char *name, const char *summary)
 	return j;
 }
 
+/* Why a check asks nothing at all; NULL when it does. "No objection" would be taken for a good mark. */
+static const char *
+off(const struct conf *c, const char *check)
+{
+	const struct { const char *check; bool is; const char *why; } why[] = {
+		{ "mailer", *c->mailers.signatures == '\0', "mailers.signatures names no file" },
+		{ "preflight", c->preflight.egress.n == 0, "preflight.egress names no address" },
+		{ "limit", c->n_limits == 0, "limits has none" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(why) / sizeof(why[0]); i++)
+		if (why[i].is && strcmp(why[i].check, check) == 0)
+			return why[i].why;
+	return NULL;
+}
+
 /* Every check in its order, also those without a finding; first what the chain itself found. */
 static json_t *
-checks_json(struct arena *a, const struct verdict *v)
+checks_json(struct arena *a, const struct conf *conf, const struct verdict *v)
 {
-	json_t *list = json_array(), *own = findings_of(a, v, "message");
+	json_t *list = json_array(), *own = findings_of(a, v, "message"), *j;
 	const struct check *c;
 	size_t i;
 
@@ -201,8 +218,11 @@ checks_json(struct arena *a, const struct verdict *v)
 		json_array_append_new(list, check_json(own, "message", "can it be judged at all"));
 	else
 		json_decref(own);
-	for (i = 0; (c = chain_check(i)) != NULL; i++)
-		json_array_append_new(list, check_json(findings_of(a, v, c->name), c->name, c->summary));
+	for (i = 0; (c = chain_check(i)) != NULL; i++) {
+		j = check_json(findings_of(a, v, c->name), c->name, c->summary);
+		put_text(j, a, "off", off(conf, c->name));
+		json_array_append_new(list, j);
+	}
 	return list;
 }
 
@@ -311,7 +331,7 @@ put_answer(struct api_request *r, const struct explain_answer *a)
 
 	api_put(r->out, "now", api_json_time(r->now));
 	api_put(r->out, "facts", facts_json(r->arena, &m->facts));
-	api_put(r->out, "checks", checks_json(r->arena, &m->verdict));
+	api_put(r->out, "checks", checks_json(r->arena, r->conf, &m->verdict));
 	api_put(r->out, "action", json_string(conf_action_text(a->action)));
 	if (a->action >= CONF_DEFER)
 		api_put(r->out, "refused_at",

@@ -16,6 +16,7 @@
 #include "lib/alert.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "lib/trace_memory.h"
 #include "milter/chain.h"
 #include "milter/metrics.h"
 
@@ -142,7 +143,7 @@ tables_json(const struct api_request *r)
 	const struct { const char *name; const struct table *table; } t[] = {
 		{ "accounts", v->accounts }, { "networks", v->networks }, { "users", v->users },
 		{ "domains", v->domains }, { "customers", v->customers }, { "also", v->also },
-		{ "mailers", v->mailers },
+		{ "mailers", v->mailers }, { "exempt", v->exempt },
 	};
 	json_t *list = json_array(), *j;
 	size_t i;
@@ -158,6 +159,36 @@ tables_json(const struct api_request *r)
 		json_array_append_new(list, j);
 	}
 	return list;
+}
+
+/* Of preflight. */
+static json_t *
+dns_json(struct dns *dns)
+{
+	struct dns_counts n;
+	json_t *j = json_object();
+
+	dns_count(dns, &n);
+	put_number(j, "asked", n.asked);
+	put_number(j, "hits", n.hits);
+	put_number(j, "failed", n.failed);
+	put_number(j, "late", n.late);
+	put_number(j, "stale", n.stale);
+	return j;
+}
+
+/* What is remembered of messages for complaints. */
+static json_t *
+memory_json(const struct api_request *r)
+{
+	struct trace_memory_numbers n;
+	json_t *j = json_object();
+
+	trace_memory_numbers(r->services->memory, &n);
+	put_number(j, "written", n.written);
+	put_number(j, "dropped", n.dropped);
+	put_number(j, "bytes", n.bytes);
+	return j;
 }
 
 /* Which keys this relay has loaded: a new one may be activated when all relays show it. */
@@ -196,6 +227,9 @@ api_look_status(struct api_request *r)
 	put_shared(r, store);
 	api_put(r->out, "store", store);
 	api_put(r->out, "alerts", alerts_json(r));
+	api_put(r->out, "memory", memory_json(r));
+	if (r->services->dns != NULL)
+		api_put(r->out, "dns", dns_json(r->services->dns));
 	api_put(r->out, "tables", tables_json(r));
 	api_put(r->out, "keys", keys_json(r));
 	put_number(r->out, "log_dropped", log_dropped());

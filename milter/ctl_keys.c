@@ -34,6 +34,7 @@ struct keys {
 	const char *id;		/* NULL when none was given */
 	uid_t uid;		/* of a new file */
 	gid_t gid;
+	const char *missing;	/* user whose it should be, who is not there; or NULL */
 	bool json, force;
 };
 
@@ -65,6 +66,7 @@ find_owner(struct keys *k, const char *user)
 		k->uid = pw->pw_uid;
 		k->gid = pw->pw_gid;
 	}
+	k->missing = k->uid == 0 && pw == NULL && *user != '\0' ? arena_strdup(k->a, user) : NULL;
 }
 
 /* With --keys the configuration is asked for the owner alone, and need not be there. */
@@ -146,6 +148,9 @@ make(struct keys *k)
 	err_clear(&e);
 	if (seal_keys_new(k->file, k->id, k->uid, k->gid, id, &e) < 0)
 		return complain(k, &e);
+	if (first && k->missing != NULL)
+		fprintf(stderr, "gatepostctl: there is no user %s: the file is root's; chown it when there is\n",
+		    ctl_safe(k->a, k->missing));
 	if (first)
 		printf("%s: made, with key %s, which is active.\n" COPY, k->file, id);
 	else

@@ -456,8 +456,8 @@ print_mend(const json_t *list)
 	for (i = 0; i < json_array_size(list); i++) {
 		one = json_array_get(list, i);
 		if (*get(one, "value") != '\0')
-			printf("  %s. IN TXT %s\n", get(one, "name"),
-			    get(one, *get(one, "zone") != '\0' ? "zone" : "value"));
+			printf(*get(one, "zone") != '\0' ? "  %s. IN TXT %s\n" : "  %s. IN TXT \"%s\"\n",
+			    get(one, "name"), get(one, *get(one, "zone") != '\0' ? "zone" : "value"));
 		if (*get(one, "why") != '\0')
 			printf("%s%s\n", *get(one, "value") != '\0' ? "    " : "  ", get(one, "why"));
 	}

@@ -198,6 +198,27 @@ print_relays(struct arena *a, const json_t *s, uint64_t now)
 	}
 }
 
+static void
+print_dns(const json_t *d)
+{
+	if (d == NULL)
+		return;
+	printf("dns       %" PRIu64 " questions, %" PRIu64 " answered from memory; %" PRIu64 " failed, %" PRIu64
+	       " came too late\n", number_of(d, "asked"), number_of(d, "hits"), number_of(d, "failed"),
+	    number_of(d, "late"));
+}
+
+static void
+print_memory(const json_t *m)
+{
+	if (number_of(m, "written") + number_of(m, "bytes") == 0)
+		return;
+	printf("memory    %" PRIu64 " messages written down for complaints, %" PRIu64 " KiB\n",
+	    number_of(m, "written"), number_of(m, "bytes") / 1024);
+	if (number_of(m, "dropped") > 0)
+		printf("          %" PRIu64 " were not: the disk is slow or full\n", number_of(m, "dropped"));
+}
+
 void
 ctl_print_status(struct arena *a, const struct json_t *j)
 {
@@ -218,6 +239,8 @@ ctl_print_status(struct arena *a, const struct json_t *j)
 	       " dropped; %" PRIu64 " incidents open\n",
 	    number_of(alerts, "told"), number_of(alerts, "suppressed"), number_of(alerts, "dropped"),
 	    number_of(alerts, "open"));
+	print_memory(json_object_get(j, "memory"));
+	print_dns(json_object_get(j, "dns"));
 	for (i = 0; i < json_array_size(tables); i++) {
 		const json_t *t = json_array_get(tables, i);
 
@@ -618,7 +641,8 @@ print_checks(struct arena *a, const json_t *checks)
 		const json_t *c = json_array_get(checks, i), *findings = json_object_get(c, "findings");
 
 		if (json_array_size(findings) == 0)
-			printf("%-12s  no objection\n", text_of(a, c, "check"));
+			printf("%-12s  %s%s\n", text_of(a, c, "check"), has(c, "off") ? "off: " : "no objection",
+			    text_of(a, c, "off"));
 		for (k = 0; k < json_array_size(findings); k++) {
 			printf("%-12s  ", k == 0 ? text_of(a, c, "check") : "");
 			print_finding(a, json_array_get(findings, k));

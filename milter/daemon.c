@@ -428,26 +428,46 @@ read_password(const char *setting, const char *file, char *to, size_t size, stru
 	    err_set(e, ERR_INPUT, "%s: %s has no password in its first line", setting, file);
 }
 
+/* Room for the two of Redis and Sentinel. */
+struct passwords { char store[512], sentinel[512]; };
+
+static int
+read_passwords(const struct conf *c, struct passwords *to, struct err *e)
+{
+	if (read_password("store.password_file", c->store.password_file, to->store, sizeof(to->store), e) < 0 ||
+	    read_password("store.sentinel_password_file", c->store.sentinel_password_file, to->sentinel,
+	    sizeof(to->sentinel), e) < 0)
+		return -1;
+	return 0;
+}
+
+int
+daemon_check_passwords(const struct conf *c, struct err *e)
+{
+	struct passwords p;
+	int r = read_passwords(c, &p, e);
+
+	explicit_bzero(&p, sizeof(p));
+	return r;
+}
+
 static int
 open_store(struct daemon *d, const struct conf *c, struct err *e)
 {
-	char password[512], sentinel_password[512];
+	struct passwords password;
 	struct store_settings s = { .type = c->store.type, .file = c->store.file, .memory = c->store.memory,
 	    .relay = c->relay, .version = PACKAGE_VERSION };
 
-	if (read_password("store.password_file", c->store.password_file, password, sizeof(password), e) < 0 ||
-	    read_password("store.sentinel_password_file", c->store.sentinel_password_file, sentinel_password,
-	    sizeof(sentinel_password), e) < 0)
+	if (read_passwords(c, &password, e) < 0)
 		return -1;
 	s.redis = (struct store_redis_settings){ .servers = c->store.servers.at,
 	    .n_servers = c->store.servers.n, .kind = c->store.topology, .master = c->store.master,
-	    .user = c->store.user, .password = password,
-	    .sentinel_user = c->store.sentinel_user, .sentinel_password = sentinel_password,
+	    .user = c->store.user, .password = password.store,
+	    .sentinel_user = c->store.sentinel_user, .sentinel_password = password.sentinel,
 	    .database = c->store.database, .prefix = c->store.prefix, .connections = c->store.connections,
 	    .relays_least = c->store.relays_least };
 	d->store = store_open(&s, e);
-	explicit_bzero(password, sizeof(password));
-	explicit_bzero(sentinel_password, sizeof(sentinel_password));
+	explicit_bzero(&password, sizeof(password));
 	return d->store == NULL ? -1 : 0;
 }
 

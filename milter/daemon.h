@@ -25,6 +25,8 @@ struct daemon *daemon_open(struct conf *take_c, const char *file, bool foregroun
     struct daemon_sockets *sockets,
     void (*say)(void *cookie, const struct err *e), void *cookie);
 void daemon_close(struct daemon **d);
+/* Whether the files of passwords that the store needs can be read, without keeping what is in them: 0, or -1. */
+int daemon_check_passwords(const struct conf *c, struct err *e);
 /* Writes what must last and ends the process without freeing anything: for when libmilter's threads may still
  * be in a callback. */
 void daemon_abandon(struct daemon *d) __attribute__((noreturn));

@@ -46,7 +46,7 @@
 struct arguments {
 	const char *file;
 	const char *pid_file;
-	bool foreground, check, version;
+	bool foreground, check, verbose, version;
 };
 
 /* ---- arguments ------------------------------------------------------------------ */
@@ -55,7 +55,7 @@ static void
 usage(void)
 {
 	fprintf(stderr, "usage: gatepost [-f] [-c FILE] [-p PIDFILE]\n"
-	    "       gatepost -t [-c FILE]\n"
+	    "       gatepost -t [-v] [-c FILE]\n"
 	    "       gatepost -V\n");
 	exit(2);
 }
@@ -66,7 +66,7 @@ read_arguments(int argc, char **argv, struct arguments *a)
 	int c;
 
 	a->file = GATEPOST_CONF;
-	while ((c = getopt(argc, argv, "c:fp:tV")) != -1) {
+	while ((c = getopt(argc, argv, "c:fp:tvV")) != -1) {
 		switch (c) {
 		case 'c':
 			a->file = optarg;
@@ -80,6 +80,9 @@ read_arguments(int argc, char **argv, struct arguments *a)
 		case 't':
 			a->check = true;
 			break;
+		case 'v':
+			a->verbose = true;
+			break;
 		case 'V':
 			a->version = true;
 			break;
@@ -87,7 +90,7 @@ read_arguments(int argc, char **argv, struct arguments *a)
 			usage();
 		}
 	}
-	if (optind != argc)
+	if (optind != argc || (a->verbose && !a->check))
 		usage();
 }
 
@@ -146,29 +149,6 @@ keys_readable(const struct conf *c)
 	err_at(&e, c->trace.sealed.keys, 0);
 	complain(&e);
 	return false;
-}
-
-static int
-check_configuration(const char *file)
-{
-	const struct table_report report = { complain_to, NULL };
-	struct conf_problems problems = { .say = complain_to, .warn = warn_to };
-	struct conf *c = conf_load(file, &problems);
-	struct chain *ch;
-	bool ok;
-
-	if (c == NULL)
-		return 1;
-	ch = chain_new(c, NULL, NULL, &report);
-	if (ch == NULL) {
-		conf_unref(&c);
-		return 1;
-	}
-	ok = keys_readable(chain_conf(ch));
-	chain_unref(&ch);
-	if (ok)
-		printf("%s: ok\n", file);
-	return ok ? 0 : 1;
 }
 
 /* ---- privileges ----------------------------------------------------------------------- */
@@ -235,6 +215,74 @@ raise_files(void)
 		r.rlim_cur = r.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &r);
 	}
+}
+
+/* ---- -t --------------------------------------------------------------------------------- */
+
+/* The members of limits and escalations, rows of their own, stand in the values of these. */
+static void
+print_settings(const struct conf *c)
+{
+	const struct conf_row *row;
+	char *value;
+	size_t i;
+
+	for (i = 0; (row = conf_row(i)) != NULL; i++) {
+		if (strstr(row->path, "[]") != NULL)
+			continue;
+		value = conf_row_value_new(c, i);
+		printf("%s = %s;\n", row->path, value);
+		free(value);
+	}
+}
+
+/* From here on files are opened as the daemon opens them at a reload. A user that is not there (yet) is no
+ * mistake of the file: it may be checked on another host. */
+static bool
+become_user(const struct conf *c)
+{
+	struct identity id;
+	struct err e;
+
+	err_clear(&e);
+	if (find_identity(c, &id, &e) < 0)
+		warn_to(NULL, &e);
+	else if (drop_privileges(&id, &e) < 0) {
+		complain(&e);
+		return false;
+	}
+	return true;
+}
+
+static int
+check_configuration(const struct arguments *a)
+{
+	const struct table_report report = { complain_to, NULL };
+	struct conf_problems problems = { .say = complain_to, .warn = warn_to };
+	struct conf *c = conf_load(a->file, &problems);
+	struct chain *ch;
+	struct err e;
+	bool ok;
+
+	if (c == NULL)
+		return 1;
+	ok = keys_readable(c) && become_user(c);
+	err_clear(&e);
+	if (daemon_check_passwords(c, &e) < 0) {
+		complain(&e);
+		ok = false;
+	}
+	ch = chain_new(c, NULL, NULL, &report);
+	if (ch == NULL) {
+		conf_unref(&c);
+		return 1;
+	}
+	if (ok && a->verbose)
+		print_settings(chain_conf(ch));
+	chain_unref(&ch);
+	if (ok)
+		printf("%s: ok\n", a->file);
+	return ok ? 0 : 1;
 }
 
 /* ---- sockets ------------------------------------------------------------------------------ */
@@ -449,7 +497,7 @@ main(int argc, char **argv)
 	if (a.version)
 		return print_version();
 	if (a.check)
-		return check_configuration(a.file);
+		return check_configuration(&a);
 	if ((c = conf_load(a.file, &problems)) == NULL)
 		return 1;
 	err_clear(&e);

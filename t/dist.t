@@ -10,6 +10,7 @@ tmp=$(mktemp -d "${TMPDIR:-/tmp}/gatepost-dist.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 echo 1..5
 fail() { echo "not ok $1 - $2"; tail -30 "$tmp/log" | sed 's/^/# /'; exit 1; }
+chmod 755 "$tmp"
 mkdir "$tmp/src" "$tmp/build" "$tmp/root"
 (cd "$1" && make -s dist distdir=gatepost-dist-test >"$tmp/log" 2>&1 && mv gatepost-dist-test.tar.gz "$tmp/") || fail 1 'make dist'
 echo "ok 1 - make dist"
@@ -22,10 +23,14 @@ for f in usr/sbin/gatepost usr/sbin/gatepost-sendmail usr/sbin/gatepostctl usr/s
     usr/share/gatepost/gatepost-prepend.php etc/gatepost/users etc/gatepost/sendmail.conf etc/gatepost/gatepost.conf \
     etc/gatepost/signatures.conf etc/gatepost/domains \
     usr/share/man/man8/gatepost.8 usr/share/man/man5/gatepost.conf.5 usr/share/man/man5/gatepost-tables.5 \
-    usr/share/man/man5/gatepost-signatures.5 usr/share/man/man8/gatepostctl.8 usr/lib/systemd/system/gatepost.service; do
+    usr/share/man/man5/gatepost-signatures.5 usr/share/man/man8/gatepostctl.8 usr/lib/systemd/system/gatepost.service \
+    usr/lib/sysusers.d/gatepost.conf usr/lib/tmpfiles.d/gatepost.conf; do
 	[ -f "$tmp/root/$f" ] || { echo "# $f is not installed" >"$tmp/log"; fail 3 'make install'; }
 done
-echo "ok 3 - make install"
+echo '# mine' >>"$tmp/root/etc/gatepost/domains"
+(cd "$tmp/build" && make -s install DESTDIR="$tmp/root" >"$tmp/log" 2>&1) && grep -q '^# mine$' "$tmp/root/etc/gatepost/domains" ||
+    fail 3 'an upgrade leaves the configuration alone'
+echo "ok 3 - make install, and an upgrade leaves the configuration alone"
 sed "s,/etc/gatepost/,$tmp/root/etc/gatepost/,g" "$tmp/root/etc/gatepost/gatepost.conf" >"$tmp/gatepost.conf"
 # As README says: the key file is made on the spot, since no two installations may share one.
 "$tmp/root/usr/sbin/gatepostctl" -c "$tmp/gatepost.conf" keys new >"$tmp/log" 2>&1 || fail 4 'gatepostctl keys new'

@@ -73,6 +73,7 @@ explain() {
 }
 check "explain: a good message is accepted" says "accept" explain "$T/good.eml"
 check "its stamp is shown" says "+ X-Customer-ID: acme" explain "$T/good.eml"
+check "a check that is not configured is off" says "preflight     off: preflight.egress names no address" explain "$T/good.eml"
 check "explain: a foreign From is refused, with the reply" says "550 5.7.1" explain "$T/bad.eml"
 # shellcheck disable=SC2016
 check "nothing of a message reaches the terminal as it is" \

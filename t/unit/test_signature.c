@@ -826,6 +826,7 @@ static const struct {
 	{ "what must not be there", "X-Not: 1\nX-Answer: 1\n", "not", "X-Not: 1", "no x-answer" },
 	{ "the nearer one", "X-Two-A: 1\nX-Three-A: 1\n", "two", "X-Two-A: 1", "x-two-b" },
 	{ "nothing in common", "X-Else: 1\n", NULL, NULL, NULL },
+	{ "a field that every message has", "From: bob@acme.example\n", NULL, NULL, NULL },
 };
 
 static void
@@ -836,7 +837,8 @@ the_closest_signature_is_told(void **unused)
 	    "signature two\ntitle Two\nkind bulk\nconfidence 90\nall X-Two-A\nall X-Two-B matches ^[0-4]$\n"
 	    "signature one\ntitle One\nkind bulk\nconfidence 90\nall X-One is 1\n"
 	    "signature any\ntitle Any\nkind bulk\nconfidence 90\nall X-Any-C\nany X-Any-A\nany X-Any-B starts q\n"
-	    "signature not\ntitle Not\nkind bulk\nconfidence 90\nall X-Not\nnone X-Answer\n";
+	    "signature not\ntitle Not\nkind bulk\nconfidence 90\nall X-Not\nnone X-Answer\n"
+	    "signature from\ntitle From\nkind bulk\nconfidence 90\nall From starts __\n";
 	struct signature_header h[10];
 	struct signature_message m = { .headers = h };
 	struct signature_near near;
@@ -849,7 +851,7 @@ the_closest_signature_is_told(void **unused)
 
 	(void)unused;
 	s = parse(text, &said, NULL);
-	assert_int_equal(signature_count(s), 5);
+	assert_int_equal(signature_count(s), 6);
 	for (i = 0; i < sizeof(near_cases) / sizeof(near_cases[0]); i++) {
 		(void)str_copy(lines, sizeof(lines), near_cases[i].header);
 		m.n = split(lines, h);

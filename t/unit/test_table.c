@@ -626,7 +626,7 @@ specs(void **state)
 	}
 	assert_int_equal(table_spec_ok(NULL, allowed, sizeof(allowed)), 0);
 	assert_null(table_open(NULL, &report));
-	assert_string_equal(table_types(), "file cidr");
+	assert_string_equal(table_types(), "file, cidr");
 }
 
 /* --- rereading ----------------------------------------------------------- */

@@ -552,10 +552,10 @@ main(void)
 	const char *types = table_types();
 	size_t n = 0, i, len;
 
-	for (; *types != '\0'; types += len + strspn(types + len, " ")) {
+	for (; *types != '\0'; types += len + strspn(types + len, ", ")) {
 		const struct backend *b;
 
-		len = strcspn(types, " ");
+		len = strcspn(types, ", ");
 		b = backend_of(types, len);
 		if (b == NULL || n + CONTRACTS > sizeof(tests) / sizeof(tests[0])) {
 			(void)fprintf(stderr, "no backend for table type %.*s\n", (int)len, types);
