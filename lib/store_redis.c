@@ -99,8 +99,9 @@ store_redis_take_book(struct store_redis *s, struct book *take_b)
 	book_unref(&old);
 }
 
+/* ours: the seed that we go by, so that it is put back should it be lost; 0 = none yet. */
 static struct redis_reply *
-sync_fetch(struct store_redis *s, uint64_t deadline, struct err *e)
+sync_fetch(struct store_redis *s, uint64_t ours, uint64_t deadline, struct err *e)
 {
 	char seed[24];
 	const char *args[] = { seed };
@@ -108,7 +109,8 @@ sync_fetch(struct store_redis *s, uint64_t deadline, struct err *e)
 	    .args = args, .n_args = 1, .deadline = deadline };
 	struct redis_reply *r;
 
-	(void)snprintf(seed, sizeof(seed), "%llu", (unsigned long long)store_hash_random());
+	(void)snprintf(seed, sizeof(seed), "%llu",
+	    (unsigned long long)(ours != 0 ? ours : store_hash_random()));
 	r = store_redis_desk(s, "decisions", &c, e);
 	if (r != NULL && (r->n != 5 || r->at[1]->text == NULL || r->at[4]->text == NULL))
 		redis_reply_free(&r);
@@ -118,7 +120,7 @@ sync_fetch(struct store_redis *s, uint64_t deadline, struct err *e)
 static struct book *
 sync_read(const struct redis_reply *r)
 {
-	struct book *b = book_new(r->at[1]->text, strtoull(r->at[4]->text, NULL, 10));
+	struct book *b = book_new(r->at[1]->text, book_seed(r->at[4]->text));
 	uint64_t now = (uint64_t)r->at[0]->integer, ours = clock_now();
 
 	book_add(b, true, r->at[2], now, ours);
@@ -202,15 +204,15 @@ sync_now(struct store_redis *s, const char *known, uint64_t deadline, struct err
 		book_unref(&had);
 		return 1;
 	}
-	r = sync_fetch(s, deadline, e);
+	r = sync_fetch(s, had->seed, deadline, e);
 	if (r != NULL && sync_is_lost(had, r)) {
 		sync_restore(s, had, r);
 		redis_reply_free(&r);
-		r = sync_fetch(s, deadline, e);
+		r = sync_fetch(s, had->seed, deadline, e);
 	}
 	if (r != NULL) {
 		/* The news of what we did ourselves: what we have learnt since stays known. */
-		if (!redis_reply_is(r->at[1], had->generation))
+		if (!redis_reply_is(r->at[1], had->generation) || book_seed(r->at[4]->text) != had->seed)
 			store_redis_take_book(s, sync_read(r));
 		done = 1;
 	} else {

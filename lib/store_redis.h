@@ -57,6 +57,7 @@ struct book {
 };
 
 struct book *book_new(const char *generation, uint64_t seed);
+uint64_t book_seed(const char *text);
 void book_unref(struct book **b);
 /* Adds from a reply of HGETALL; now is the server's, ours the same moment on our clock. Unreadable ones are
  * left out. */

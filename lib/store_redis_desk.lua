@@ -111,7 +111,7 @@ function desk.beat()
 			call('HDEL', KEYS[4], relays[i])
 		end
 	end
-	return { now, call('GET', KEYS[1]) or '0', relays }
+	return { now, call('GET', KEYS[1]) or '0', relays, call('GET', KEYS[5]) or '' }
 end
 
 -- KEYS relays. ARGV relay: it ends, and is not to be missed
@@ -185,7 +185,7 @@ function desk.numbers()
 			local kind = string.match(name, '}([wvm])1:[^}]*$')
 			if kind == 'w' then
 				windows = windows + 1
-			elseif kind == 'm' then
+			elseif kind == 'm' and not string.find(name, '{~') and not string.find(name, 'm1:~') then
 				digests = digests + 1
 			elseif kind == 'v' then
 				values = values + call('ZCARD', name)
