@@ -781,6 +781,7 @@ const struct store_driver store_redis_driver = {
 	.numbers = store_redis_numbers,
 	.keep = store_redis_keep,
 	.kept = store_redis_kept,
+	.tally = store_redis_tally,
 	.claim = store_redis_claim,
 	.relays = store_redis_relays,
 	.health = store_redis_health,

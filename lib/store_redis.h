@@ -255,6 +255,8 @@ int store_redis_relays(struct store *, struct arena *, struct store_relay **, st
 
 /* ---- small things that last: store_redis_keep.c ---- */
 enum store_result store_redis_keep(struct store *, const char *, const char *, const char *, struct err *);
+enum store_result store_redis_tally(struct store *, const char *, const char *, const struct store_tally *,
+    struct err *);
 int store_redis_kept(struct store *, const char *, void (*)(void *, const char *, const char *), void *,
     struct err *);
 /* Tells Redis what waits to be kept; true when nothing is left. */
