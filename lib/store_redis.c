@@ -163,7 +163,7 @@ sync_restore_entry(struct arena *a, const struct book_entry *e, uint64_t shift, 
 }
 
 static void
-sync_restore(struct store_redis *s, const struct book *b, const struct redis_reply *r)
+sync_restore(struct store_redis *s, const struct book *b, const struct redis_reply *r, uint64_t deadline)
 {
 	struct arena *a = arena_new(ARENA_DEFAULT_CAP);
 	size_t n = b->n_suspensions + b->n_overrides, i;
@@ -171,8 +171,7 @@ sync_restore(struct store_redis *s, const struct book *b, const struct redis_rep
 	size_t *lens = arena_alloc(a, (3 + 2 * n) * sizeof(*lens));
 	uint64_t shift = (uint64_t)r->at[0]->integer - clock_now();
 	struct desk_call c = { .keys = { "generation", "suspensions", "overrides" }, .n_keys = 3,
-	    .args = args,
-	    .lens = lens, .n_args = 3 + 2 * n, .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
+	    .args = args, .lens = lens, .n_args = 3 + 2 * n, .deadline = deadline };
 	struct redis_reply *done;
 
 	args[0] = s->channel;
@@ -206,7 +205,7 @@ sync_now(struct store_redis *s, const char *known, uint64_t deadline, struct err
 	}
 	r = sync_fetch(s, had->seed, deadline, e);
 	if (r != NULL && sync_is_lost(had, r)) {
-		sync_restore(s, had, r);
+		sync_restore(s, had, r, deadline);
 		redis_reply_free(&r);
 		r = sync_fetch(s, had->seed, deadline, e);
 	}
