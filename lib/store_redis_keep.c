@@ -208,8 +208,8 @@ keep_take_page(struct keep_all *all, struct redis_reply *take_r)
 	if (all->pages == NULL)
 		abort();
 	all->pages[all->n_pages++] = take_r;
-	if (all->n + page->n / 2 > all->room) {
-		all->room = (all->n + page->n / 2) * 2;
+	if (all->pairs == NULL || all->n + page->n / 2 > all->room) {
+		all->room = (all->n + page->n / 2) * 2 + 16;
 		all->pairs = realloc(all->pairs, all->room * sizeof(*all->pairs));
 		if (all->pairs == NULL)
 			abort();
@@ -245,31 +245,43 @@ keep_read(struct store_redis *s, const char *space, struct keep_all *all, struct
 	return strcmp(cursor, "0") == 0 ? 1 : err_set(e, ERR_TIMEOUT, "Redis: too much is kept to read it in time");
 }
 
+static int
+keep_each(struct keep_all *all, void (*each)(void *, const char *, const char *), void *cookie)
+{
+	int told = 0;
+	size_t i;
+
+	if (all->pairs == NULL)
+		return 0;
+	qsort(all->pairs, all->n, sizeof(*all->pairs), keep_pair_order);
+	for (i = 0; i < all->n; i++) {
+		/* What moves while it is read may come twice. */
+		if (i > 0 && strcmp(all->pairs[i - 1].name, all->pairs[i].name) == 0)
+			continue;
+		each(cookie, all->pairs[i].name, all->pairs[i].value);
+		told++;
+	}
+	return told;
+}
+
 int
 store_redis_kept(struct store *store, const char *space, void (*each)(void *, const char *, const char *),
     void *cookie, struct err *e)
 {
 	struct store_redis *s = store_redis_of(store);
 	struct keep_all all = { .n = 0 };
-	int told = 0, done;
 	size_t i;
+	int told;
 
 	/* What the others have not heard of is known to us in any case. */
 	if (keep_is_own(space) || !store_redis_keep_some(s) || !redis_topology_up(s->topology))
 		return store_kept(s->alone, space, each, cookie, e);
-	done = keep_read(s, space, &all, e);
-	if (done == 1 && all.n > 0)
-		qsort(all.pairs, all.n, sizeof(*all.pairs), keep_pair_order);
-	for (i = 0; done == 1 && i < all.n; i++) {
-		/* What moves while it is read may come twice. */
-		if (i > 0 && strcmp(all.pairs[i - 1].name, all.pairs[i].name) == 0)
-			continue;
-		each(cookie, all.pairs[i].name, all.pairs[i].value);
-		told++;
-	}
+	told = keep_read(s, space, &all, e);
+	if (told == 1)
+		told = keep_each(&all, each, cookie);
 	for (i = 0; i < all.n_pages; i++)
 		redis_reply_free(&all.pages[i]);
 	free(all.pages);
 	free(all.pairs);
-	return done == 1 ? told : -1;
+	return told;
 }
