@@ -47,6 +47,7 @@ static const struct alert_sink *const alert_sinks[] = { &alert_syslog };
 struct alert_settings {
 	char relay[256];
 	uint64_t repeat;
+	uint64_t walk;				/* time between two walks of drift */
 	struct conf_escalation *escalate;
 	size_t n_escalate;
 	void *sink[ALERT_SINKS];
@@ -330,6 +331,20 @@ alert_is_id(const char *text)
 	return n >= 5 && n < ALERT_ID && text[n] == '\0';
 }
 
+/* For how long a relay that meets it again leaves it to the one that told: what each relay finds out on its
+ * own, at its own time, for as long as that takes all of them. */
+static uint64_t
+alert_claim_time(const struct alerts *a, const char *kind)
+{
+	uint64_t repeat = a->settings->repeat;
+
+	if (strcmp(kind, "mailer.first-seen") == 0)
+		return ALERT_FIRST_SEEN;
+	if (strcmp(kind, "preflight.drift") == 0 && a->settings->walk > repeat)
+		return a->settings->walk;
+	return repeat;
+}
+
 /* Of the relays that share a store one tells an incident; the others take its name. When the store does not
  * answer all do: better twice than never. What relays say of themselves each says for itself. */
 static bool
@@ -338,7 +353,7 @@ alert_is_ours(struct alerts *a, const char *phase, const struct alert_item *i, c
 	static const char *const own[] = { "store.", "alert.", "config." };
 	const struct alert_event *v = &i->event;
 	char name[ALERT_SUBJECT_ROOM + 200], note[STORE_NOTE];
-	bool ours, new = strcmp(v->kind, "mailer.first-seen") == 0;
+	bool ours;
 	size_t n;
 
 	for (n = 0; n < sizeof(own) / sizeof(own[0]); n++) {
@@ -349,7 +364,7 @@ alert_is_ours(struct alerts *a, const char *phase, const struct alert_item *i, c
 	    v->monitor ? "monitor" : "", ALERT_SUBJECT_ROOM, i->subject);
 	(void)str_copy(note, sizeof(note), id);
 	ours = a->store == NULL ||
-	    store_claim(a->store, "alerts", name, new ? ALERT_FIRST_SEEN : a->settings->repeat, note, NULL) != 0;
+	    store_claim(a->store, "alerts", name, alert_claim_time(a, v->kind), note, NULL) != 0;
 	if (!ours && strcmp(note, id) != 0 && alert_is_id(note))
 		alert_incidents_rename(a->incidents, id, note);
 	return ours;
@@ -775,6 +790,7 @@ alert_settings_new(const struct conf *c, struct err *e)
 	memset(s, 0, sizeof(*s));
 	(void)str_copy(s->relay, sizeof(s->relay), c->relay);
 	s->repeat = c->alerts.repeat;
+	s->walk = c->preflight.drift.interval;
 	s->escalate = alert_alloc((c->alerts.n_escalate + 1) * sizeof(*s->escalate));
 	for (n = 0; n < c->alerts.n_escalate; n++) {
 		s->escalate[n] = c->alerts.escalate[n];

@@ -38,6 +38,7 @@
 #define TOPOLOGY_ASK_SOON 2u		/* and when something is not */
 #define TOPOLOGY_PAUSE 20		/* ms, after asking */
 #define TOPOLOGY_GONE 6000u		/* ticks after which a node that is not needed is let go */
+#define TOPOLOGY_LAST 600u		/* and then ticks until it is freed: longer than any call */
 #define TOPOLOGY_NODES (2 * REDIS_CLUSTER_NODES)
 
 struct topology_node {
@@ -162,7 +163,21 @@ topology_node_end(struct topology_node *n)
 	free(n);
 }
 
-/* Lets go of nodes that nobody has needed for long: in some clusters every restart brings a new address. */
+/* Nobody is sent to it any more. A slot without an owner stays with whom it was, also for good. The lock is
+ * held. */
+static void
+topology_disown(struct redis_topology *t, const struct redis_node *node)
+{
+	unsigned slot;
+
+	for (slot = 0; slot < REDIS_SLOTS; slot++) {
+		if (atomic_load(&t->owner[slot]) == node)
+			atomic_store(&t->owner[slot], NULL);
+	}
+}
+
+/* Lets go of nodes that nobody has needed for long: in some clusters every restart brings a new address.
+ * Calls under way may hold on to one for a while after nobody is sent there. */
 static void
 topology_let_go(struct redis_topology *t)
 {
@@ -173,7 +188,9 @@ topology_let_go(struct redis_topology *t)
 	for (i = 0; i < t->n_nodes; i++) {
 		n = t->nodes[i];
 		n->unwanted = n->wanted ? 0 : n->unwanted + 1;
-		if (n->unwanted > TOPOLOGY_GONE && gone == NULL) {
+		if (n->unwanted == TOPOLOGY_GONE)
+			topology_disown(t, n->node);
+		if (n->unwanted > TOPOLOGY_GONE + TOPOLOGY_LAST && gone == NULL) {
 			gone = n;
 			n->stop = true;
 			t->nodes[i] = t->nodes[--t->n_nodes];

@@ -378,6 +378,33 @@ store_keep(struct store *s, const char *space, const char *name, const char *val
 	return s->driver->keep(s, space, name, value, e);
 }
 
+/* What a driver keeps of it; false when it is too long. */
+bool
+store_tally_text(const struct store_tally *t, uint64_t count, char to[STORE_TALLY])
+{
+	int n = snprintf(to, STORE_TALLY, "%llu %llu %llu%s%s", (unsigned long long)t->first,
+	    (unsigned long long)t->last, (unsigned long long)count, *t->rest == '\0' ? "" : " ", t->rest);
+
+	return n > 0 && n < (int)STORE_TALLY;
+}
+
+enum store_result
+store_tally(struct store *s, const char *space, const char *name, const struct store_tally *t, struct err *e)
+{
+	char value[STORE_TALLY];
+
+	if (!store_tally_text(t, t->count, value)) {
+		(void)err_set(e, ERR_FULL, "store: value of %s longer than %u bytes", name, STORE_TALLY);
+		return STORE_FAILED;
+	}
+	if (s->driver->tally == NULL)
+		return store_keep(s, space, name, value, e);
+	if (store_check_text("space", space, STORE_LIMIT_MAX, e) != 1 ||
+	    store_check_text("name", name, STORE_TEXT_MAX, e) != 1)
+		return STORE_FAILED;
+	return s->driver->tally(s, space, name, t, e);
+}
+
 int
 store_kept(struct store *s, const char *space, void (*each)(void *, const char *, const char *),
     void *cookie, struct err *e)

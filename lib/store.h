@@ -193,6 +193,15 @@ void store_numbers(struct store *s, struct store_numbers *to);
 /* Survives a restart, not necessarily SIGKILL within the last second. value NULL deletes. */
 enum store_result store_keep(struct store *s, const char *space, const char *name, const char *value,
     struct err *e);
+/* The same of something that is counted, kept as "FIRST LAST COUNT REST" (in decimal; REST may be empty). */
+struct store_tally {
+	uint64_t first, last;	/* ms */
+	uint64_t count;		/* in all, as far as we know */
+	uint64_t more;		/* of these, what we have not told yet: relays that share add up theirs */
+	const char *rest;
+};
+enum store_result store_tally(struct store *s, const char *space, const char *name,
+    const struct store_tally *t, struct err *e);
 /* Calls each() for all of a space, by name; it may call the store. Returns how many, or -1. */
 int store_kept(struct store *s, const char *space,
     void (*each)(void *cookie, const char *name, const char *value), void *cookie, struct err *e);

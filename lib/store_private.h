@@ -20,6 +20,8 @@
 #define STORE_ITEMS_MAX 8192u		/* limits of one message */
 #define STORE_VALUES_MAX 65536u		/* distinct values of one message, over all its limits */
 
+#define STORE_TALLY 160u		/* bytes of a tally as it is kept, with its NUL */
+
 struct store_driver {
 	const char *type;
 	struct store *(*open)(const struct store_settings *, struct err *);
@@ -53,6 +55,8 @@ struct store_driver {
 	    void *cookie, struct err *);
 
 	/* NULL: not shared with other relays. */
+	enum store_result (*tally)(struct store *, const char *space, const char *name,
+	    const struct store_tally *, struct err *);
 	int (*claim)(struct store *, const char *space, const char *name, uint64_t time, char note[STORE_NOTE],
 	    struct err *);
 	int (*relays)(struct store *, struct arena *, struct store_relay **, struct err *);
@@ -63,6 +67,8 @@ struct store_driver {
 struct store {
 	const struct store_driver *driver;
 };
+
+bool store_tally_text(const struct store_tally *t, uint64_t count, char to[STORE_TALLY]);
 
 extern const struct store_driver store_memory_driver;
 extern const struct store_driver store_redis_driver;

@@ -99,8 +99,9 @@ store_redis_take_book(struct store_redis *s, struct book *take_b)
 	book_unref(&old);
 }
 
+/* ours: the seed that we go by, so that it is put back should it be lost; 0 = none yet. */
 static struct redis_reply *
-sync_fetch(struct store_redis *s, uint64_t deadline, struct err *e)
+sync_fetch(struct store_redis *s, uint64_t ours, uint64_t deadline, struct err *e)
 {
 	char seed[24];
 	const char *args[] = { seed };
@@ -108,7 +109,8 @@ sync_fetch(struct store_redis *s, uint64_t deadline, struct err *e)
 	    .args = args, .n_args = 1, .deadline = deadline };
 	struct redis_reply *r;
 
-	(void)snprintf(seed, sizeof(seed), "%llu", (unsigned long long)store_hash_random());
+	(void)snprintf(seed, sizeof(seed), "%llu",
+	    (unsigned long long)(ours != 0 ? ours : store_hash_random()));
 	r = store_redis_desk(s, "decisions", &c, e);
 	if (r != NULL && (r->n != 5 || r->at[1]->text == NULL || r->at[4]->text == NULL))
 		redis_reply_free(&r);
@@ -118,7 +120,7 @@ sync_fetch(struct store_redis *s, uint64_t deadline, struct err *e)
 static struct book *
 sync_read(const struct redis_reply *r)
 {
-	struct book *b = book_new(r->at[1]->text, strtoull(r->at[4]->text, NULL, 10));
+	struct book *b = book_new(r->at[1]->text, book_seed(r->at[4]->text));
 	uint64_t now = (uint64_t)r->at[0]->integer, ours = clock_now();
 
 	book_add(b, true, r->at[2], now, ours);
@@ -161,7 +163,7 @@ sync_restore_entry(struct arena *a, const struct book_entry *e, uint64_t shift, 
 }
 
 static void
-sync_restore(struct store_redis *s, const struct book *b, const struct redis_reply *r)
+sync_restore(struct store_redis *s, const struct book *b, const struct redis_reply *r, uint64_t deadline)
 {
 	struct arena *a = arena_new(ARENA_DEFAULT_CAP);
 	size_t n = b->n_suspensions + b->n_overrides, i;
@@ -169,8 +171,7 @@ sync_restore(struct store_redis *s, const struct book *b, const struct redis_rep
 	size_t *lens = arena_alloc(a, (3 + 2 * n) * sizeof(*lens));
 	uint64_t shift = (uint64_t)r->at[0]->integer - clock_now();
 	struct desk_call c = { .keys = { "generation", "suspensions", "overrides" }, .n_keys = 3,
-	    .args = args,
-	    .lens = lens, .n_args = 3 + 2 * n, .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
+	    .args = args, .lens = lens, .n_args = 3 + 2 * n, .deadline = deadline };
 	struct redis_reply *done;
 
 	args[0] = s->channel;
@@ -202,15 +203,15 @@ sync_now(struct store_redis *s, const char *known, uint64_t deadline, struct err
 		book_unref(&had);
 		return 1;
 	}
-	r = sync_fetch(s, deadline, e);
+	r = sync_fetch(s, had->seed, deadline, e);
 	if (r != NULL && sync_is_lost(had, r)) {
-		sync_restore(s, had, r);
+		sync_restore(s, had, r, deadline);
 		redis_reply_free(&r);
-		r = sync_fetch(s, deadline, e);
+		r = sync_fetch(s, had->seed, deadline, e);
 	}
 	if (r != NULL) {
 		/* The news of what we did ourselves: what we have learnt since stays known. */
-		if (!redis_reply_is(r->at[1], had->generation))
+		if (!redis_reply_is(r->at[1], had->generation) || book_seed(r->at[4]->text) != had->seed)
 			store_redis_take_book(s, sync_read(r));
 		done = 1;
 	} else {
@@ -779,6 +780,7 @@ const struct store_driver store_redis_driver = {
 	.numbers = store_redis_numbers,
 	.keep = store_redis_keep,
 	.kept = store_redis_kept,
+	.tally = store_redis_tally,
 	.claim = store_redis_claim,
 	.relays = store_redis_relays,
 	.health = store_redis_health,

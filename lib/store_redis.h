@@ -57,6 +57,7 @@ struct book {
 };
 
 struct book *book_new(const char *generation, uint64_t seed);
+uint64_t book_seed(const char *text);
 void book_unref(struct book **b);
 /* Adds from a reply of HGETALL; now is the server's, ours the same moment on our clock. Unreadable ones are
  * left out. */
@@ -254,6 +255,8 @@ int store_redis_relays(struct store *, struct arena *, struct store_relay **, st
 
 /* ---- small things that last: store_redis_keep.c ---- */
 enum store_result store_redis_keep(struct store *, const char *, const char *, const char *, struct err *);
+enum store_result store_redis_tally(struct store *, const char *, const char *, const struct store_tally *,
+    struct err *);
 int store_redis_kept(struct store *, const char *, void (*)(void *, const char *, const char *), void *,
     struct err *);
 /* Tells Redis what waits to be kept; true when nothing is left. */

@@ -32,6 +32,12 @@ book_new(const char *generation, uint64_t seed)
 	return b;
 }
 
+uint64_t
+book_seed(const char *text)
+{
+	return strtoull(text, NULL, 10);
+}
+
 void
 book_unref(struct book **b)
 {

@@ -143,6 +143,14 @@ desk_name(char to[STORE_REDIS_NAME], const char *one, const char *two)
 	return n + m;
 }
 
+/* A decision bears a generation, and where there is one nobody puts back what was lost: so that is looked for
+ * first. */
+static void
+desk_look(struct store_redis *s)
+{
+	(void)store_redis_sync(s, NULL, clock_deadline(STORE_REDIS_DESK_MS), NULL);
+}
+
 /* Known to us at once, whether or not the news comes by. */
 static void
 desk_decided(struct store_redis *s)
@@ -168,6 +176,7 @@ desk_decide(struct store_redis *s, const char *hash, const char *one, const char
 	    snprintf(lasts, sizeof(lasts), "%llu", (unsigned long long)(until - now)));
 	lens[3] = (size_t)snprintf(ago, sizeof(ago), "%lld", (long long)(now - since));
 	lens[4] = rest_len;
+	desk_look(s);
 	r = store_redis_desk(s, "decide", &c, e);
 	if (r == NULL)
 		return c.result;
@@ -189,6 +198,7 @@ desk_undecide(struct store_redis *s, const char *hash, const char *one, const ch
 
 	lens[0] = strlen(s->channel);
 	lens[1] = desk_name(name, one, two);
+	desk_look(s);
 	r = store_redis_desk(s, "undecide", &c, e);
 	if (r == NULL)
 		return c.result;
@@ -364,8 +374,10 @@ store_redis_reset(struct store *store, const char *limit, const char *key, struc
 	    .deadline = clock_deadline(STORE_REDIS_DESK_MS) };
 	struct store_usage usage = { .n = 0 };
 	enum store_result result;
-	struct redis_reply *r = desk_windows(s, limit, key, true, &usage, &result, e);
+	struct redis_reply *r;
 
+	desk_look(s);
+	r = desk_windows(s, limit, key, true, &usage, &result, e);
 	if (r == NULL)
 		return result;
 	redis_reply_free(&r);
@@ -696,7 +708,8 @@ relay_beat(struct store_redis *s, bool clean, struct err *e)
 	lens[1] = relay_write(s, text, sizeof(text));
 	lens[2] = 1;
 	r = store_redis_desk(s, "beat", &c, e);
-	if (r != NULL && (r->n < 3 || r->at[1]->text == NULL || r->at[2]->type != REDIS_ARRAY))
+	if (r != NULL && (r->n < 4 || r->at[1]->text == NULL || r->at[2]->type != REDIS_ARRAY ||
+	    r->at[3]->text == NULL))
 		redis_reply_free(&r);
 	return r;
 }
@@ -767,9 +780,9 @@ store_redis_beat(struct store_redis *s, bool clean, struct err *e)
 	(void)str_copy(s->missing, sizeof(s->missing), names.missing);
 	s->lag = clock_mono_us() - before;
 	(void)pthread_mutex_unlock(&s->relays_lock);
-	/* News may get lost. */
+	/* News may get lost; and of keys that are lost, the seed with them, there is no news. */
 	b = store_redis_book(s);
-	if (strcmp(b->generation, r->at[1]->text) != 0)
+	if (strcmp(b->generation, r->at[1]->text) != 0 || book_seed(r->at[3]->text) != b->seed)
 		atomic_store(&s->book_old, true);
 	book_unref(&b);
 	redis_reply_free(&r);

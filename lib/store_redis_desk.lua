@@ -111,7 +111,7 @@ function desk.beat()
 			call('HDEL', KEYS[4], relays[i])
 		end
 	end
-	return { now, call('GET', KEYS[1]) or '0', relays }
+	return { now, call('GET', KEYS[1]) or '0', relays, call('GET', KEYS[5]) or '' }
 end
 
 -- KEYS relays. ARGV relay: it ends, and is not to be missed
@@ -185,7 +185,7 @@ function desk.numbers()
 			local kind = string.match(name, '}([wvm])1:[^}]*$')
 			if kind == 'w' then
 				windows = windows + 1
-			elseif kind == 'm' then
+			elseif kind == 'm' and not string.find(name, '{~') and not string.find(name, 'm1:~') then
 				digests = digests + 1
 			elseif kind == 'v' then
 				values = values + call('ZCARD', name)
@@ -195,10 +195,21 @@ function desk.numbers()
 	return { now, page[1], #page[2], windows, values, digests, call('DBSIZE') }
 end
 
--- KEYS space. ARGV name, value or none
+-- Of two tallies "FIRST LAST COUNT REST": the first, the last, the sum, and what the later one says besides.
+local function join(was, more)
+	local first, last, count = string.match(was, '^(%d+) (%d+) (%d+)')
+	local f, l, c, rest = string.match(more, '^(%d+) (%d+) (%d+)(.*)$')
+	if not first then
+		return more
+	end
+	return text(math.min(f, first)) .. ' ' .. text(math.max(l, last)) .. ' ' .. text(c + count) .. rest
+end
+
+-- KEYS space. ARGV name, value or none, "+": a tally that joins what is there
 function desk.keep()
 	if ARGV[4] then
-		call('HSET', KEYS[1], ARGV[3], ARGV[4])
+		local was = ARGV[5] and call('HGET', KEYS[1], ARGV[3])
+		call('HSET', KEYS[1], ARGV[3], was and join(was, ARGV[4]) or ARGV[4])
 		call('PEXPIRE', KEYS[1], KEEP)
 	else
 		call('HDEL', KEYS[1], ARGV[3])
@@ -206,9 +217,10 @@ function desk.keep()
 	return { now }
 end
 
--- KEYS space
+-- A part of a space. KEYS space. ARGV cursor, how many
 function desk.kept()
-	return { now, call('HGETALL', KEYS[1]) }
+	local page = call('HSCAN', KEYS[1], ARGV[3], 'COUNT', ARGV[4])
+	return { now, page[1], page[2] }
 end
 
 -- KEYS claim. ARGV who, for (ms). Answers whose it is

@@ -788,12 +788,25 @@ judge_shared(struct store_redis *s, struct waiting *w)
 	return 0;
 }
 
+/* By Redis, or else alone. */
+static int
+judge_anywhere(struct store_redis *s, struct waiting *w, struct err *e)
+{
+	int done = judge_shared(s, w);
+
+	if (done == 1 || w->r->withdrawn)
+		return 1;
+	return store_redis_alone(s, w->r, w->deadline, e);
+}
+
 int
 store_redis_judge(struct store *store, struct store_request *r, uint64_t deadline, struct err *e)
 {
 	struct store_redis *s = store_redis_of(store);
 	struct waiting w = { .r = r, .deadline = deadline };
+	const char *message = r->message;
 	pthread_condattr_t attr;
+	char name[48];
 	int done;
 
 	if (judge_twice(r, e) != 1)
@@ -802,17 +815,20 @@ store_redis_judge(struct store *store, struct store_request *r, uint64_t deadlin
 		r->taken = true;
 		return 1;
 	}
+	/* What has no name of its own (no Message-ID, a refusal) is counted once as well, should its answer be
+	 * lost: it gets one for this call. The ~ keeps it out of the number of messages known. */
+	(void)snprintf(name, sizeof(name), "~%llu %llu", (unsigned long long)store_hash_random(),
+	    (unsigned long long)clock_now());
+	if (message == NULL && !r->dry)
+		r->message = name;
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&w.wake, &attr);
 	(void)pthread_condattr_destroy(&attr);
-	done = judge_shared(s, &w);
+	done = judge_anywhere(s, &w, e);
 	(void)pthread_cond_destroy(&w.wake);
-	if (r->withdrawn)
-		return 1;
-	if (done != 1)
-		done = store_redis_alone(s, r, deadline, e);
-	if (done == 1)
+	r->message = message;
+	if (done == 1 && !r->withdrawn)
 		judge_count(s, r);
 	return done;
 }

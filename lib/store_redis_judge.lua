@@ -278,7 +278,7 @@ local function charge_distinct(it, passed)
 		call('DEL', set)
 		s.fresh = false
 	end
-	-- One that was seen in this very millisecond is put after it: undo() has to see that somebody else saw it too.
+	-- One that was seen in this very millisecond is put after it: undo() has to see that somebody else saw it.
 	local score = string.format('%.0f', (passed or now) * 256 + s.epoch)
 	for i = 1, #it.values, 500 do
 		local args = {}

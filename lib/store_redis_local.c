@@ -88,7 +88,6 @@ local_pop(struct local *l)
 	if (l->first == NULL)
 		l->last = &l->first;
 	l->bytes -= e->bytes;
-	l->waiting--;
 	return e;
 }
 
@@ -100,6 +99,7 @@ local_add(struct local *l, struct local_entry *take_e)
 	(void)pthread_mutex_lock(&l->lock);
 	while (l->bytes + take_e->bytes > LOCAL_MOST && (old = local_pop(l)) != NULL) {
 		free(old);
+		l->waiting--;
 		l->lost++;
 	}
 	take_e->next = NULL;
@@ -152,7 +152,7 @@ local_write_down(struct store_redis *s, const struct book *b, const struct store
 	struct packed_item *p = arena_zalloc(a, r->n * sizeof(*p));
 	struct local_entry *e;
 	size_t i, n = 0, bytes = sizeof(*e);
-	char *at, serial[48];
+	char *at;
 
 	for (i = 0; i < r->n; i++) {
 		if (!local_is_charged(r, &r->items[i]))
@@ -169,10 +169,7 @@ local_write_down(struct store_redis *s, const struct book *b, const struct store
 		e->bytes = bytes;
 		e->n = n;
 		e->at = clock_now();
-		/* Also what has no name of its own is folded back once. */
-		(void)snprintf(serial, sizeof(serial), "%llu %llu", (unsigned long long)store_hash_random(),
-		    (unsigned long long)e->at);
-		pack_digest(r->message != NULL ? r->message : serial, b->seed, e->digest);
+		pack_digest(r->message, b->seed, e->digest);
 		at = (char *)&e->items[n];
 		for (i = 0; i < n; i++)
 			local_write_item(&e->items[i], &p[i], &at);
@@ -274,7 +271,6 @@ local_put_back(struct local *l, struct local_entry **list, size_t n)
 			l->last = &list[n]->next;
 		l->first = list[n];
 		l->bytes += list[n]->bytes;
-		l->waiting++;
 	}
 	(void)pthread_mutex_unlock(&l->lock);
 }
@@ -308,6 +304,7 @@ store_redis_fold_some(struct store_redis *s, uint64_t ms)
 			free(list[i]);
 		(void)pthread_mutex_lock(&s->local->lock);
 		s->local->folded += n;
+		s->local->waiting -= n;
 		(void)pthread_mutex_unlock(&s->local->lock);
 		if (clock_left(deadline) == 0)
 			return false;

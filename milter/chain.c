@@ -353,15 +353,20 @@ find_unsure(struct message *m, const struct check *c, const struct err *e)
 		atomic_fetch_add_explicit(&counted.unsure, 1, memory_order_relaxed);
 }
 
+enum conf_mode
+check_mode(const struct check *c, const struct conf *conf)
+{
+	return conf->mode == CONF_MONITOR || (c->mode != NULL && c->mode(conf) == CONF_MONITOR) ?
+	    CONF_MONITOR : CONF_ENFORCE;
+}
+
 static void
 run_check(struct message *m, const struct check *c, void *state, enum stage stage)
 {
-	const struct conf *conf = m->services->conf;
 	struct err e;
 
 	err_clear(&e);
-	m->mode = conf->mode == CONF_MONITOR || (c->mode != NULL && c->mode(conf) == CONF_MONITOR) ?
-	    CONF_MONITOR : CONF_ENFORCE;
+	m->mode = check_mode(c, m->services->conf);
 	if (c->run(state, stage, m, &e) == CHECK_UNSURE)
 		find_unsure(m, c, &e);
 }

@@ -92,6 +92,9 @@ struct check {
  * Returns the copy. */
 struct finding *check_find(struct message *m, const struct check *c, const struct finding *what);
 
+/* Whether what this check finds counts, or is only told. */
+enum conf_mode check_mode(const struct check *c, const struct conf *conf);
+
 /* For check_limits, when the store says that suspensions have changed since check_suspension looked: looks
  * again, and adds what it finds. True when the message is not to go through. */
 bool check_suspension_again(struct message *m);

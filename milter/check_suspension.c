@@ -36,18 +36,32 @@ const struct check check_suspension = {
 	.unsure = suspension_unsure,
 };
 
+/* At MAIL, say, by a suspension that only tags or is monitored: the message went on. */
+static bool
+found_already(const struct message *m, const struct finding *what)
+{
+	const struct finding *f;
+
+	for (f = m->verdict.findings; f != NULL; f = f->next)
+		if (f->check == check_suspension.name && strcmp(f->code, what->code) == 0 &&
+		    strcmp(f->subject, what->subject) == 0 && f->action == what->action)
+			return true;
+	return false;
+}
+
 static void
 find_suspended(struct message *m, const struct store_suspension *w)
 {
 	struct arena *a = m->facts.arena;
-	struct finding f = { .status = "7.1" };
+	struct finding f = { .status = "7.1", .subject = w->subject };
 
 	f.code = arena_printf(a, "suspension.%s", w->kind);
 	if (!conf_action_parse(w->action, &f.action))
 		f.action = CONF_REJECT;
+	if (found_already(m, &f))
+		return;
 	f.reply = arena_printf(a, "sending is suspended for this %s; please contact your provider", w->kind);
 	f.desk = arena_printf(a, "%s %s suspended by %s: %s", w->kind, w->subject, w->by, w->reason);
-	f.subject = w->subject;
 	check_find(m, &check_suspension, &f);
 }
 
@@ -130,10 +144,14 @@ suspension_run(void *state, enum stage stage, struct message *m, struct err *e)
 bool
 check_suspension_again(struct message *m)
 {
-	/* Whoever was found already is not found twice. */
+	const enum conf_mode asking = m->mode;
+
 	if (verdict_action(&m->verdict) >= CONF_DEFER)
 		return true;
+	/* It is the limits that run; what is found here is ours. */
+	m->mode = check_mode(&check_suspension, m->services->conf);
 	ask_envelope(m);
 	ask_from(m);
+	m->mode = asking;
 	return verdict_action(&m->verdict) >= CONF_DEFER;
 }

@@ -34,6 +34,7 @@
 
 #define HOUSE_MS 1000
 #define DEGRADED_MS 1000
+#define RESTORED_MS 60000	/* within it all relays have noticed that it is back */
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"
@@ -261,10 +262,10 @@ tell_degraded(struct daemon *d, const struct store_health *h, uint64_t repeat)
 
 /* That it is back the relays can agree on. */
 static void
-tell_restored(struct daemon *d, const struct store_health *h, uint64_t repeat)
+tell_restored(struct daemon *d, const struct store_health *h)
 {
 	char reason[480];
-	int ours = store_claim(d->store, "alerts", "store.restored", repeat, NULL, NULL);
+	int ours = store_claim(d->store, "alerts", "store.restored", RESTORED_MS, NULL, NULL);
 
 	if (ours < 0)
 		return;
@@ -294,7 +295,9 @@ tell_missing(struct daemon *d, const char *name, bool back, uint64_t repeat)
 	char claim[200], reason[400];
 
 	(void)snprintf(claim, sizeof(claim), "store.missing %.150s", name);
-	if (store_claim(d->store, "alerts", back ? "store.restored" : claim, repeat, NULL, NULL) != 1)
+	/* That it is back it may tell itself. */
+	if ((back ? store_claim(d->store, "alerts", "store.restored", RESTORED_MS, NULL, NULL) :
+	    store_claim(d->store, "alerts", claim, repeat, NULL, NULL)) != 1)
 		return;
 	(void)snprintf(reason, sizeof(reason), "relay %.200s is %s", name, back ? "heard of again" :
 	    "not heard of any more: it ended without a word, or the shared store does not answer it");
@@ -337,7 +340,7 @@ tell_health(struct daemon *d, uint64_t repeat)
 		return;
 	}
 	if (d->degraded)
-		tell_restored(d, &h, repeat);
+		tell_restored(d, &h);
 	else
 		d->local_before = h.local;
 	watch_relays(d, &h, repeat);

@@ -5,8 +5,8 @@
  *
  * A pair takes about 90 bytes: a quarter of a million of them 24 MB. Neither customers nor mailers are chosen
  * by whoever sends mail, so the table needs no guard against chosen keys.
- * In the store a pair is "CUSTOMER/MAILER" -> "FIRST LAST COUNT KIND". Several relays that share one store
- * overwrite each other's counts; first and last times are put together when it is read.
+ * In the store a pair is "CUSTOMER/MAILER" -> "FIRST LAST COUNT KIND". Relays that share one store add up
+ * what each has counted; so a list for people is read there first.
  * Nothing here decides what a first use means.
  */
 #include "milter/mailer_seen.h"
@@ -26,13 +26,12 @@
 
 #define SPACE "mailers"
 #define KEY_MAX 400	/* a customer (at most 320 bytes as a limit's key), '/', a mailer */
-#define VALUE_SIZE 100
 #define SAVE_EVERY (60 * UINT64_C(1000))
 
 struct pair {
 	uint64_t hash;
-	uint64_t first, last, count;
-	uint64_t saved;			/* count as it is in the store */
+	uint64_t first, last, count;	/* over all relays, as far as we know */
+	uint64_t more;			/* of count, what the store has not heard of */
 	uint64_t saved_at;		/* ms */
 	const char *kind;
 	char key[];
@@ -158,8 +157,8 @@ take_kept(void *cookie, const char *name, const char *value)
 	if (p != NULL) {
 		p->first = is_new || (first > 0 && first < p->first) ? first : p->first;
 		p->last = last > p->last ? last : p->last;
-		if (count > p->count)
-			p->count = p->saved = count;
+		if (count + p->more > p->count)
+			p->count = count + p->more;
 		if (*p->kind == '\0')
 			p->kind = kind_of_text(value);
 	}
@@ -167,23 +166,25 @@ take_kept(void *cookie, const char *name, const char *value)
 }
 
 static void
-keep(struct store *s, const char *key, const char *value)
+keep(struct store *s, const char *key, const struct store_tally *t)
 {
 	struct err e;
 
 	err_clear(&e);
-	if (s != NULL && store_keep(s, SPACE, key, value, &e) != STORE_DONE)
+	if (s != NULL && store_tally(s, SPACE, key, t, &e) != STORE_DONE)
 		log_printf(LOG_LEVEL_WARNING, "mailers: a use cannot be kept and may be told again: %s", e.text);
 }
 
-/* Marks the pair as saved. Under the lock; what it writes is kept without it. */
-static void
-to_value(struct pair *p, uint64_t now, char to[VALUE_SIZE])
+/* Marks the pair as saved. Under the lock; what it returns is kept without it. */
+static struct store_tally
+to_tally(struct pair *p, uint64_t now)
 {
-	p->saved = p->count;
+	const struct store_tally t = { .first = p->first, .last = p->last, .count = p->count, .more = p->more,
+		.rest = p->kind };
+
+	p->more = 0;
 	p->saved_at = now;
-	(void)snprintf(to, VALUE_SIZE, "%" PRIu64 " %" PRIu64 " %" PRIu64 "%s%s", p->first, p->last, p->count,
-	    *p->kind == '\0' ? "" : " ", p->kind);
+	return t;
 }
 
 /* ---- opening and closing --------------------------------------------------------------- */
@@ -209,17 +210,24 @@ find_or_make(struct store *s)
 	return m;
 }
 
+static void
+read_kept(struct mailer_seen *m)
+{
+	struct err e;
+
+	err_clear(&e);
+	if (m->store != NULL && store_kept(m->store, SPACE, take_kept, m, &e) < 0)
+		log_printf(LOG_LEVEL_WARNING, "mailers: what was seen before cannot be read, first uses may be "
+		    "told again: %s", e.text);
+}
+
 struct mailer_seen *
 mailer_seen_open(struct store *s)
 {
 	struct mailer_seen *m = find_or_make(s);
-	struct err e;
 
-	err_clear(&e);
 	/* Read at each reload too: what another relay has remembered meanwhile comes along. */
-	if (s != NULL && store_kept(s, SPACE, take_kept, m, &e) < 0)
-		log_printf(LOG_LEVEL_WARNING, "mailers: what was seen before cannot be read, first uses may be "
-		    "told again: %s", e.text);
+	read_kept(m);
 	return m;
 }
 
@@ -227,15 +235,15 @@ mailer_seen_open(struct store *s)
 static void
 end_memory(struct mailer_seen *m)
 {
-	char value[VALUE_SIZE];
+	struct store_tally t;
 	size_t i;
 
 	for (i = 0; i < m->n_slots; i++) {
 		if (m->slots[i] == NULL)
 			continue;
-		if (m->slots[i]->count != m->slots[i]->saved) {
-			to_value(m->slots[i], 0, value);
-			keep(m->store, m->slots[i]->key, value);
+		if (m->slots[i]->more > 0) {
+			t = to_tally(m->slots[i], 0);
+			keep(m->store, m->slots[i]->key, &t);
 		}
 		free(m->slots[i]);
 	}
@@ -270,8 +278,9 @@ bool
 mailer_seen_first(struct mailer_seen *m, const char *customer, const char *mailer, const char *kind)
 {
 	const uint64_t now = clock_now();
-	char key[KEY_MAX], value[VALUE_SIZE] = "";
+	struct store_tally t = { .count = 0 };
 	bool is_new, full = false;
+	char key[KEY_MAX];
 	struct pair *p;
 
 	if (snprintf(key, sizeof(key), "%s/%s", customer, mailer) >= (int)sizeof(key))
@@ -285,13 +294,14 @@ mailer_seen_first(struct mailer_seen *m, const char *customer, const char *maile
 		p->first = is_new ? now : p->first;
 		p->last = now;
 		p->count++;
+		p->more++;
 		p->kind = kind;
 		if (is_new || now - p->saved_at >= SAVE_EVERY)
-			to_value(p, now, value);
+			t = to_tally(p, now);
 	}
 	(void)pthread_mutex_unlock(&m->lock);
-	if (*value != '\0')
-		keep(m->store, key, value);
+	if (t.count > 0)
+		keep(m->store, key, &t);
 	if (full)
 		log_printf(LOG_LEVEL_WARNING, "mailers: %u pairs of customer and mailer are known; further first uses "
 		    "are not told", MAILER_SEEN_MAX);
@@ -356,10 +366,11 @@ size_t
 mailer_seen_list(struct store *s, const char *customer, const char *mailer, struct arena *a,
     struct mailer_sighting **to)
 {
+	struct store_health health;
 	struct mailer_seen *m;
 	size_t n;
 
-	/* The check's own memory when there is one; else what the store has. */
+	/* The check's own memory when there is one, and what other relays have told; else what the store has. */
 	(void)pthread_mutex_lock(&all_lock);
 	for (m = all; m != NULL && m->store != s; m = m->next)
 		;
@@ -368,6 +379,8 @@ mailer_seen_list(struct store *s, const char *customer, const char *mailer, stru
 	(void)pthread_mutex_unlock(&all_lock);
 	if (m == NULL)
 		m = mailer_seen_open(s);
+	else if (s != NULL && store_health(s, &health))
+		read_kept(m);
 	n = list_pairs(m, customer, mailer, a, to);
 	mailer_seen_close(&m);
 	if (n > 1)

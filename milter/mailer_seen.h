@@ -7,8 +7,8 @@
  *
  * One memory for each store, shared by all configuration snapshots, filled from the store when it is
  * opened and written through to it (space "mailers"): at once what is new, a count at most once a minute for
- * each pair, and the rest when the last one closes. Looking never waits for the store. Callable from any
- * thread.
+ * each pair, and the rest when the last one closes. Messages never wait for the store; a list of what relays
+ * that share have seen may. Callable from any thread.
  */
 #include <stdbool.h>
 #include <stddef.h>

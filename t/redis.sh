@@ -5,8 +5,10 @@
 #
 #     redis_start DIR [SETTING VALUE]...     one server; DIR/socket, and the port in DIR/port
 #     redis_replica DIR OF [SETTING VALUE]...   a replica of the server in OF, in step when this returns
-#     redis_sentinels DIR                    DIR/a (master), DIR/b, DIR/c (replicas), DIR/s1 to s3 (Sentinels of "gatepost")
-#     redis_cluster DIR [REPLICAS]           DIR/1 to DIR/3 (masters), DIR/4 to DIR/6 (replicas) unless REPLICAS is 0
+#     redis_sentinels DIR                    DIR/a (master), DIR/b, DIR/c (replicas), DIR/s1 to s3 (Sentinels
+#                                            of "gatepost")
+#     redis_cluster DIR [REPLICAS]           DIR/1 to DIR/3 (masters), DIR/4 to DIR/6 (replicas) unless
+#                                            REPLICAS is 0
 #     redis DIR COMMAND...                   redis-cli to that server
 #     redis_master_of DIR                    which of DIR/a, b, c the Sentinels call master
 #     redis_stop DIR; redis_kill DIR         SIGTERM; SIGKILL. Both wait until it is gone

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the Gatepost authors
 #
-# The network between relays and Redis is cut: nothing is refused, everything is just lost. Two network namespaces of our own, with
-# a cable between them.
+# The network between relays and Redis is cut: nothing is refused, everything is just lost. Two network
+# namespaces of our own, with a cable between them.
 #
 # Runs alone: it measures how long calls wait.
 . "$(dirname "$0")/../redis/lib.sh"

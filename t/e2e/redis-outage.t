@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the Gatepost authors
 #
-# Redis in trouble, in the middle of the load of four relays: no message waits for longer than the budget and 50 ms, none is left
-# unjudged, and what passes stays within the bound of gatepost.conf(5). For each trouble the numbers are shown.
+# Redis in trouble, in the middle of the load of four relays: no message waits for longer than the budget
+# and 50 ms, none is left unjudged, and what passes stays within the bound of gatepost.conf(5). For each
+# trouble the numbers are shown.
 #
-# Nothing here waits for a time, but for what has to happen: that the relays judge alone, that Redis is asked again.
-# Only how long a server stands still (SIGSTOP, CLIENT PAUSE) is a time.
+# Nothing here waits for a time, but for what has to happen: that the relays judge alone, that Redis is
+# asked again. Only how long a server stands still (SIGSTOP, CLIENT PAUSE) is a time.
 #
-# The bound: what Redis lets through, the ceiling; and what the relays let through alone, each its share, together the
-# ceiling once more. Whoever loses what it counted (FLUSHALL, a failover that loses writes) counts from there.
+# The bound: what Redis lets through, the ceiling; and what the relays let through alone, each its share,
+# together the ceiling once more. Whoever loses what it counted (FLUSHALL, a failover that loses writes)
+# counts from there.
 #
 # Runs alone: it measures how long calls wait.
 . "$(dirname "$0")/../redis/lib.sh"
@@ -19,7 +21,8 @@ HAMMER_RELAYS=4
 export HAMMER_DIR HAMMER_RELAYS
 ceiling=1000
 
-# hammer KIND SERVERS MASTER: about 1,500 messages a second, until told to stop. Returns when some have passed.
+# hammer KIND SERVERS MASTER: about 1,500 messages a second, until told to stop. Returns when some have
+# passed.
 hammer() {
 	load hammer_store -b "$BUDGET" -r 4 -s 8 -p 20 -t 60 "$@" $ceiling/1h $((ceiling * 10))/1d
 	load_has passed $((ceiling / 4))

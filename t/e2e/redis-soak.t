@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the Gatepost authors
 #
-# Windows over the borders of hours and days, through a change to summer time and back, and over New Year: days of messages in
-# minutes, by a clock that the test turns. Redis has to answer as the embedded store does, message by message.
+# Windows over the borders of hours and days, through a change to summer time and back, and over New Year:
+# days of messages in minutes, by a clock that the test turns. Redis has to answer as the embedded store
+# does, message by message.
 . "$(dirname "$0")/../redis/lib.sh"
 
 HAMMER_DIR=$T
@@ -20,7 +21,8 @@ walk() {
 }
 
 redis_start "$T/r" || t_skip 'Redis does not start'
-# Where the hour is set forward and back, and where the year begins. Windows know nothing of it, and this proves it.
+# Where the hour is set forward and back, and where the year begins. Windows know nothing of it, and this
+# proves it.
 TZ=Europe/Berlin
 export TZ
 walk '26 hours over a midnight' 1767210000 26 1

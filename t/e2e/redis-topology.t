@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 the Gatepost authors
 #
-# Which server to ask: one, the master that Sentinels name, the owner of a slot; and what happens to calls under way when
-# that changes. What is counted here are increments (t/redis/topology.c), not messages.
+# Which server to ask: one, the master that Sentinels name, the owner of a slot; and what happens to calls
+# under way when that changes. What is counted here are increments (t/redis/topology.c), not messages.
 #
 # Runs alone: it measures how long calls wait.
 . "$(dirname "$0")/../redis/lib.sh"
@@ -64,7 +64,8 @@ check 'it is killed and comes back' load_stop
 check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"
 check 'it is used again within a second' load_most longest_gap_ms 1700
 redis_stop "$T/r"
-check 'nobody there: said so, and why' sh -c "! TOPOLOGY_OPEN=300 '$GATEPOST_BUILD/t/redis/topology' single '$(at "$T/r")' - 1 1 50"
+check 'nobody there: said so, and why' \
+    sh -c "! TOPOLOGY_OPEN=300 '$GATEPOST_BUILD/t/redis/topology' single '$(at "$T/r")' - 1 1 50"
 
 # ---- Sentinel ----
 
@@ -75,7 +76,8 @@ redis_stop "$T/s/s1"
 check 'also when the first Sentinel is gone' run topology sentinel "$sentinels" gatepost 8 1 "$BUDGET"
 redis_again "$T/s/s1" --sentinel
 redis_until redis_sentinel_ready "$T/s/s1"
-check 'nobody knows another name' sh -c "! TOPOLOGY_OPEN=300 '$GATEPOST_BUILD/t/redis/topology' sentinel '$sentinels' other 1 1 50"
+check 'nobody knows another name' \
+    sh -c "! TOPOLOGY_OPEN=300 '$GATEPOST_BUILD/t/redis/topology' sentinel '$sentinels' other 1 1 50"
 
 # By hand first: a master that was killed and comes back is taken up again only after ten seconds.
 load topology sentinel "$sentinels" gatepost 8 60 "$BUDGET"
@@ -119,8 +121,9 @@ for node in 1 2 3; do
 done
 load topology cluster "$nodes" - 8 60 "$BUDGET"
 load_more answered 500
-"${REDIS_CLI:-redis-cli}" --cluster reshard "127.0.0.1:$(redis_port "$T/c/1")" --cluster-slots 500 --cluster-yes \
-    --cluster-from "$(redis "$T/c/1" cluster myid)" --cluster-to "$(redis "$T/c/3" cluster myid)" >"$T/reshard" 2>&1
+"${REDIS_CLI:-redis-cli}" --cluster reshard "127.0.0.1:$(redis_port "$T/c/1")" --cluster-slots 500 \
+    --cluster-yes --cluster-from "$(redis "$T/c/1" cluster myid)" \
+    --cluster-to "$(redis "$T/c/3" cluster myid)" >"$T/reshard" 2>&1
 load_more answered 2000
 check 'slots move to another node' load_stop
 check 'nobody waits for longer than the budget' load_most longest_us "$WAIT_MOST"

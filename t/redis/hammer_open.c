@@ -61,6 +61,7 @@ hammer_open(const struct hammer_open *how, unsigned relay, struct err *e)
 	    .sentinel_user = hammer_env("HAMMER_SENTINEL_USER"),
 	    .sentinel_password = *hammer_env("HAMMER_SENTINEL_USER") != '\0' ? hammer_env("HAMMER_PASSWORD") : "",
 	    .database = 0, .prefix = "gatepost",
-	    .relays_least = (unsigned)strtoul(hammer_env("HAMMER_RELAYS"), NULL, 10), .connections = 8, .own_clock = how->own_clock };
+	    .relays_least = (unsigned)strtoul(hammer_env("HAMMER_RELAYS"), NULL, 10), .connections = 8,
+	    .own_clock = how->own_clock };
 	return store_open(&s, e);
 }

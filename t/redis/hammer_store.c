@@ -277,8 +277,8 @@ say(const char *head)
 			most = (unsigned)atomic_load(&shared->of[i]);
 	}
 	(void)printf("%spassed=%" PRIu64 " refused=%" PRIu64 " failed=%" PRIuFAST64 " alone=%" PRIu64
-	    " alone_passed=%" PRIuFAST64 " shared=%" PRIu64 " longest_us=%" PRIuFAST64 " most=%u%s%s\n", head, passed,
-	    refused, atomic_load(&shared->failed), alone, atomic_load(&shared->alone_passed),
+	    " alone_passed=%" PRIuFAST64 " shared=%" PRIu64 " longest_us=%" PRIuFAST64 " most=%u%s%s\n", head,
+	    passed, refused, atomic_load(&shared->failed), alone, atomic_load(&shared->alone_passed),
 	    passed + refused > alone ? passed + refused - alone : 0, atomic_load(&shared->longest), most,
 	    shared->why[0] != '\0' ? " why=" : "", shared->why);
 	(void)fflush(stdout);

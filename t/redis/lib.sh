@@ -4,7 +4,7 @@
 # redis/lib.sh - what the tests with real Redis servers share. Source it first.
 #
 #     redis_start "$T/r"
-#     load topology single "$(at "$T/r")" - 8 60 50    starts t/redis/topology, and returns once it is under way
+#     load topology single "$(at "$T/r")" - 8 60 50    starts t/redis/topology; returns once it is under way
 #     load_more answered 100                           waits until as many more are
 #     redis_kill "$T/r"
 #     load_more refused 100

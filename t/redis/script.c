@@ -170,8 +170,10 @@ test_at_once(void)
 	ok(used(START + 1) == 12, "two are taken");
 	(void)call_script(&a, PACK_UNDO, START + 2);
 	ok(used(START + 2) == 5, "one is given back");
-	ok(used(START + HOUR + SLICE - 1) == 5 && used(START + HOUR + SLICE) == 0, "the other one leaves in its time");
-	ok(ask_number("EXISTS", "d1") == 0 && ask_number("EXISTS", "d2") == 1, "its digest is forgotten, the other's not");
+	ok(used(START + HOUR + SLICE - 1) == 5 && used(START + HOUR + SLICE) == 0,
+	    "the other one leaves in its time");
+	ok(ask_number("EXISTS", "d1") == 0 && ask_number("EXISTS", "d2") == 1,
+	    "its digest is forgotten, the other's not");
 	(void)call_script(&a, 0, START + 3);
 	ok(!a.part.repeated && used(START + 3) == 12, "tried again, it is charged");
 	ok(ask_number("PTTL", "{k}w1:l") > 0 && ask_number("PTTL", "d1") > 0, "all keys end");
@@ -191,7 +193,8 @@ test_over_a_border(void)
 	(void)call_script(&a, PACK_UNDO, START + SLICE + 1);
 	ok(used(START + SLICE + 1) == 60, "a slice later: given back");
 	ok(used(START + HOUR + SLICE) == 60, "as its slice leaves, nothing of others' leaves with it");
-	ok(used(START + HOUR + 2 * SLICE - 1) == 60 && used(START + HOUR + 2 * SLICE) == 0, "which stay for their time");
+	ok(used(START + HOUR + 2 * SLICE - 1) == 60 && used(START + HOUR + 2 * SLICE) == 0,
+	    "which stay for their time");
 }
 
 static void

@@ -162,7 +162,8 @@ same_item(const struct store_item *a, const struct store_item *b)
 static void
 say_item(const char *who, const struct store_item *i)
 {
-	(void)printf("#   %s %s %s: over=%d warned=%d tight=%zu used=%u retry_at=%" PRIu64 " ceiling=%u\n", who, i->limit,
+	(void)printf("#   %s %s %s: over=%d warned=%d tight=%zu used=%u retry_at=%" PRIu64 " ceiling=%u\n", who,
+	    i->limit,
 	    i->key, i->over, i->warned, i->tight, i->used, i->retry_at, i->ceiling.most);
 }
 
@@ -299,8 +300,8 @@ main(int argc, char **argv)
 		step(memory, redis);
 		today += pause_next();
 	}
-	(void)printf("messages=%lu taken=%lu refused=%lu over=%lu differ=%lu\n", messages, passed, messages - passed, over,
-	    differ);
+	(void)printf("messages=%lu taken=%lu refused=%lu over=%lu differ=%lu\n", messages, passed,
+	    messages - passed, over, differ);
 	store_close(&redis);
 	store_close(&memory);
 	free(taken);

@@ -27,6 +27,7 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define MINUTE ((uint64_t)60 * 1000)
 #define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
 #define FLUSH_MS 20000
 
 /* ---- the log's stand-in: remembers lines ------------------------------------- */
@@ -73,6 +74,7 @@ struct store {
 	bool claimed;			/* by another relay */
 	bool shared;
 	const char *note;		/* the other's, or NULL */
+	uint64_t claim_time;		/* of the last claim */
 };
 
 static struct store store = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -164,6 +166,7 @@ store_claim(struct store *s, const char *space, const char *name, uint64_t time,
 	(void)e;
 	assert_string_equal(space, "alerts");
 	assert_true(*name != '\0' && time > 0);
+	s->claim_time = time;
 	if (s->claimed && s->note != NULL && note != NULL)
 		(void)snprintf(note, STORE_NOTE, "%s", s->note);
 	return s->broken ? -1 : !s->claimed;
@@ -317,6 +320,25 @@ another_relay_tells_it(void **state)
 	store.broken = true;
 	post("other", &v);
 	assert_int_equal(n_heard, 2);
+}
+
+/* What each relay finds out on its own, at its own time, is claimed until all have. */
+static void
+what_is_claimed_for_longer(void **state)
+{
+	struct alert_event limit = exceeded(), drift = { .kind = "preflight.drift" }, first = {
+		.kind = "mailer.first-seen" };
+
+	(void)state;
+	conf.preflight.drift.interval = DAY;
+	restart(&store);
+	post("acme", &limit);
+	assert_int_equal(store.claim_time, 15 * MINUTE);
+	post("acme.example", &drift);
+	assert_int_equal(store.claim_time, DAY);
+	post("acme interspire", &first);
+	assert_int_equal(store.claim_time, 366 * DAY);
+	assert_int_equal(n_heard, 3);
 }
 
 /* Two relays that share a store and never spoke. */
@@ -1246,6 +1268,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(what_is_claimed_for_longer),
 		CASE(another_relay_tells_it),
 		CASE(relays_name_an_incident_alike),
 		CASE(the_name_of_who_told_it),

@@ -54,6 +54,25 @@ store_keep(struct store *s, const char *space, const char *name, const char *val
 	return STORE_DONE;
 }
 
+enum store_result
+store_tally(struct store *s, const char *space, const char *name, const struct store_tally *t, struct err *e)
+{
+	char value[160];
+
+	assert_true(t->more > 0 && t->more <= t->count);
+	(void)snprintf(value, sizeof(value), "%llu %llu %llu %s", (unsigned long long)t->first,
+	    (unsigned long long)t->last, (unsigned long long)t->count, t->rest);
+	return store_keep(s, space, name, value, e);
+}
+
+bool
+store_health(struct store *s, struct store_health *to)
+{
+	(void)s;
+	(void)to;
+	return false;
+}
+
 int
 store_kept(struct store *s, const char *space, void (*each)(void *, const char *, const char *), void *cookie,
     struct err *e)
