@@ -106,6 +106,7 @@ struct conf {
 		unsigned database;
 		const char *prefix;
 		unsigned connections, relays_least;
+		bool tls;			/* never true: it is refused */
 	} store;
 	struct {			/* "" = none */
 		const char *accounts, *networks, *users, *domains, *customers, *also, *mailers;

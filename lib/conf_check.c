@@ -322,6 +322,9 @@ check_store(struct conf_reader *r, const struct conf *c)
 	if (redis && strcmp(c->store.topology, "cluster") == 0 && c->store.database != 0)
 		conf_problem_at(r, check_place(r, "store.database"), "store.database",
 		    "a Cluster has no databases; allowed: 0");
+	if (c->store.tls)
+		conf_problem_at(r, check_place(r, "store.tls"), "store.tls",
+		    "the hiredis of this build knows no TLS; allowed: false, and stunnel(8) as gatepost.conf(5) shows");
 	if (!redis && c->store.servers.n > 0)
 		conf_warn_at(r, check_place(r, "store.servers"), "store.servers",
 		    "has no effect without store.type = \"redis\"");
