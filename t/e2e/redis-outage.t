@@ -105,6 +105,7 @@ again
 one
 redis "$T/r" flushall >/dev/null
 outlived 'FLUSHALL'
+check 'FLUSHALL: in the middle of it' load_least passed $((ceiling * 5 / 4))
 
 again
 redis_start "$T/other"

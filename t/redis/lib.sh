@@ -46,6 +46,8 @@ sock() {
 load() {
 	load_program=$1
 	shift
+	# What the last one said is not to be taken for this one's.
+	: >"$T/load"
 	# shellcheck disable=SC2086
 	${LOAD_UNDER:-} "$GATEPOST_BUILD/t/redis/$load_program" "$@" >"$T/load" 2>"$T/load.err" &
 	load_pid=$!
