@@ -170,7 +170,8 @@ check_trace(struct conf_reader *r, const struct conf *c)
 	};
 	const char *const ours[] = { c->trace.customer.header, c->trace.submitter.header,
 	    c->trace.sealed.header,
-	    c->mailers.header, c->preflight.header, c->tag_header, c->slow_header, "X-Report-Abuse", "CFBL-Address",
+	    c->mailers.header, c->preflight.header, c->tag_header, c->slow_header, "X-Report-Abuse",
+	    "CFBL-Address",
 	    "CFBL-Feedback-ID", "Feedback-ID", "Authentication-Results" };
 	struct conf_place also = check_place(r, "trace.also");
 	size_t i, j;
@@ -324,7 +325,8 @@ check_store(struct conf_reader *r, const struct conf *c)
 		    "a Cluster has no databases; allowed: 0");
 	if (c->store.tls)
 		conf_problem_at(r, check_place(r, "store.tls"), "store.tls",
-		    "the hiredis of this build knows no TLS; allowed: false, and stunnel(8) as gatepost.conf(5) shows");
+		    "the hiredis of this build knows no TLS; allowed: false, and stunnel(8) as gatepost.conf(5) "
+		    "shows");
 	if (!redis && c->store.servers.n > 0)
 		conf_warn_at(r, check_place(r, "store.servers"), "store.servers",
 		    "has no effect without store.type = \"redis\"");

@@ -470,8 +470,8 @@ static const struct conf_rule limit_rules[] = {
 
 static const struct conf_rule escalation_rules[] = {
 	{ ROW("alerts.escalate[].when", "text", "",
-	    "identity, ticket, suspension, ownership, trace, mailer, preflight, limit, complaint, or a code such as "
-	    "ownership.from",
+	    "identity, ticket, suspension, ownership, trace, mailer, preflight, limit, complaint, or a code "
+	    "such as ownership.from",
 	    RELOAD, "what must happen"),
 	    .type = &conf_type_text, .at = AT(when), .check = conf_check_when },
 	{ ROW("alerts.escalate[].times", "number", "", "1 to 1000000", RELOAD, "how often"),

@@ -201,50 +201,6 @@ report_message_id(struct report_reader *r, const char *text, size_t n, enum repo
 		add(r, &r->to->message_ids, arena_strndup(r->arena, text, n), place);
 }
 
-/* ---- what the report says of itself ------------------------------------------------------- */
-
-static void
-take_type(struct report_reader *r, const char *value, size_t n, enum report_place place)
-{
-	(void)place;
-	report_set(r, &r->to->feedback_type, value, n, WORDS_MOST);
-}
-
-static void
-take_arrival(struct report_reader *r, const char *value, size_t n, enum report_place place)
-{
-	(void)place;
-	report_set(r, &r->to->arrival, value, n, WORDS_MOST);
-}
-
-static void
-take_source(struct report_reader *r, const char *value, size_t n, enum report_place place)
-{
-	(void)place;
-	report_set(r, &r->to->source, value, n, WORDS_MOST);
-}
-
-static void
-take_port(struct report_reader *r, const char *value, size_t n, enum report_place place)
-{
-	(void)place;
-	report_set(r, &r->to->source_port, value, n, WORDS_MOST);
-}
-
-static void
-take_reporter(struct report_reader *r, const char *value, size_t n, enum report_place place)
-{
-	(void)place;
-	report_set(r, &r->to->reporter, value, n, WORDS_MOST);
-}
-
-static void
-take_return_path(struct report_reader *r, const char *value, size_t n, enum report_place place)
-{
-	(void)place;
-	report_set(r, &r->to->return_path, value, n, WORDS_MOST);
-}
-
 /* ---- what a stamp is bound to ----------------------------------------------------------------- */
 
 static void
@@ -280,38 +236,50 @@ take_jmrp(struct report_reader *r, const char *value, size_t n, enum report_plac
 	report_is(r, REPORT_JMRP);
 }
 
+#define KEEP(member) offsetof(struct report, member)
+
 static const struct field {
 	const char *name;
 	void (*take)(struct report_reader *r, const char *value, size_t n, enum report_place place);
 	unsigned places;
+	size_t keep;		/* with take NULL: where the first value is kept; what the report says of itself */
 } fields[] = {
-	{ "Gatepost-Trace", take_stamp, ANY },
-	{ "CFBL-Feedback-ID", take_feedback_id, ANY },
-	{ "X-Report-Abuse", take_tokens, ANY },
-	{ "X-Report-Abuse-To", take_tokens, ANY },
-	{ "Message-ID", keep_message_id, ANY },
-	{ "Date", keep_date, ORIGINAL | HEADER },
-	{ "From", keep_from, ORIGINAL | HEADER },
+	{ "Gatepost-Trace", take_stamp, ANY, 0 },
+	{ "CFBL-Feedback-ID", take_feedback_id, ANY, 0 },
+	{ "X-Report-Abuse", take_tokens, ANY, 0 },
+	{ "X-Report-Abuse-To", take_tokens, ANY, 0 },
+	{ "Message-ID", keep_message_id, ANY, 0 },
+	{ "Date", keep_date, ORIGINAL | HEADER, 0 },
+	{ "From", keep_from, ORIGINAL | HEADER, 0 },
 	/* A person's complaint comes to the address that the message named. */
-	{ "To", take_tokens, OUTER | HEADER },
-	{ "Cc", take_tokens, OUTER | HEADER },
-	{ "Delivered-To", take_tokens, OUTER | HEADER },
-	{ "X-Original-To", take_tokens, OUTER | HEADER },
-	{ "From", take_reporter, OUTER },
-	{ "X-HmXmrOriginalRecipient", take_jmrp, ORIGINAL | HEADER | OUTER | TEXT },
-	{ "Feedback-Type", take_type, FIELDS },
-	{ "Report-Type", take_type, FIELDS },
-	{ "Arrival-Date", take_arrival, FIELDS },
-	{ "Received-Date", take_arrival, FIELDS },
-	{ "Date", take_arrival, FIELDS },
-	{ "Source-IP", take_source, FIELDS },
-	{ "Source", take_source, FIELDS },
-	{ "Source-Port", take_port, FIELDS },
-	{ "Port", take_port, FIELDS },
-	{ "Original-Mail-From", take_return_path, FIELDS },
-	{ "Reported-From", take_reporter, FIELDS },
+	{ "To", take_tokens, OUTER | HEADER, 0 },
+	{ "Cc", take_tokens, OUTER | HEADER, 0 },
+	{ "Delivered-To", take_tokens, OUTER | HEADER, 0 },
+	{ "X-Original-To", take_tokens, OUTER | HEADER, 0 },
+	{ "From", NULL, OUTER, KEEP(reporter) },
+	{ "X-HmXmrOriginalRecipient", take_jmrp, ORIGINAL | HEADER | OUTER | TEXT, 0 },
+	{ "Feedback-Type", NULL, FIELDS, KEEP(feedback_type) },
+	{ "Report-Type", NULL, FIELDS, KEEP(feedback_type) },
+	{ "Arrival-Date", NULL, FIELDS, KEEP(arrival) },
+	{ "Received-Date", NULL, FIELDS, KEEP(arrival) },
+	{ "Date", NULL, FIELDS, KEEP(arrival) },
+	{ "Source-IP", NULL, FIELDS, KEEP(source) },
+	{ "Source", NULL, FIELDS, KEEP(source) },
+	{ "Source-Port", NULL, FIELDS, KEEP(source_port) },
+	{ "Port", NULL, FIELDS, KEEP(source_port) },
+	{ "Original-Mail-From", NULL, FIELDS, KEEP(return_path) },
+	{ "Reported-From", NULL, FIELDS, KEEP(reporter) },
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static void
+field_take(struct report_reader *r, const struct field *f, const char *value, size_t n, enum report_place place)
+{
+	if (f->take != NULL)
+		f->take(r, value, n, place);
+	else
+		report_set(r, (const char **)(void *)((char *)r->to + f->keep), value, n, WORDS_MOST);
+}
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
@@ -413,7 +381,7 @@ report_fields(struct report_reader *r, const char *data, size_t n, enum report_p
 			at = 0;
 		else {
 			if (f != NULL)
-				f->take(r, value, have, place);
+				field_take(r, f, value, have, place);
 			have = 0;
 			name = field_name(line, length, &at);
 			f = name == 0 ? NULL : field_find(r, line, name, place);
@@ -424,7 +392,7 @@ report_fields(struct report_reader *r, const char *data, size_t n, enum report_p
 		}
 	}
 	if (f != NULL)
-		f->take(r, value, have, place);
+		field_take(r, f, value, have, place);
 	r->message = NULL;
 }
 
@@ -486,7 +454,7 @@ text_line(struct report_reader *r, struct lines *l, const char *line, size_t n, 
 	/* A Message-ID has one line, unless its name stands alone; a stamp or token may have several. */
 	if (f->take != keep_message_id || said == 0)
 		have = gather(l, value, have);
-	f->take(r, value, have, place);
+	field_take(r, f, value, have, place);
 }
 
 void
